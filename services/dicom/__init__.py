@@ -1,0 +1,1 @@
+"""Pure DICOM knowledge: no transport, no storage, no workflow."""
