@@ -1,0 +1,1 @@
+"""The ``heimdallr`` command: the one composition root."""

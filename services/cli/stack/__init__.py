@@ -1,0 +1,1 @@
+"""The embedded stack: every process of one machine under one supervisor."""
