@@ -25,10 +25,9 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from heimdallr.access.v1 import audit_action_pb2 as heimdallr_dot_access_dot_v1_dot_audit__action__pb2
 from heimdallr.access.v1 import options_pb2 as heimdallr_dot_access_dot_v1_dot_options__pb2
-from heimdallr.access.v1 import permission_pb2 as heimdallr_dot_access_dot_v1_dot_permission__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&heimdallr/audit/v1/audit_service.proto\x12\x12heimdallr.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&heimdallr/access/v1/audit_action.proto\x1a!heimdallr/access/v1/options.proto\x1a$heimdallr/access/v1/permission.proto\"\xd8\x01\n\x05\x45ntry\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12.\n\nbegin_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x30\n\x06\x61\x63tion\x18\x05 \x01(\x0e\x32 .heimdallr.access.v1.AuditAction\x12\x0f\n\x07service\x18\x06 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x07 \x01(\t\x12\x11\n\tobject_id\x18\x08 \x01(\t\"U\n\x07Outcome\x12,\n\x08\x65nd_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"j\n\x10\x42\x65ginCallRequest\x12(\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x19.heimdallr.audit.v1.Entry\x12,\n\x07outcome\x18\x02 \x01(\x0b\x32\x1b.heimdallr.audit.v1.Outcome\"\x13\n\x11\x42\x65ginCallResponse\"P\n\x0e\x45ndCallRequest\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12,\n\x07outcome\x18\x02 \x01(\x0b\x32\x1b.heimdallr.audit.v1.Outcome\"\x11\n\x0f\x45ndCallResponse\"\x91\x01\n\x12ListEntriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x30\n\x06\x61\x63tion\x18\x04 \x01(\x0e\x32 .heimdallr.access.v1.AuditAction\x12\x11\n\tobject_id\x18\x05 \x01(\t\"e\n\x0b\x41uditedCall\x12(\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x19.heimdallr.audit.v1.Entry\x12,\n\x07outcome\x18\x02 \x01(\x0b\x32\x1b.heimdallr.audit.v1.Outcome\"^\n\x13ListEntriesResponse\x12.\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x1f.heimdallr.audit.v1.AuditedCall\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xc3\x02\n\x0c\x41uditService\x12\x65\n\tBeginCall\x12$.heimdallr.audit.v1.BeginCallRequest\x1a%.heimdallr.audit.v1.BeginCallResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\r\xf0\xe0\x18\x01\x12_\n\x07\x45ndCall\x12\".heimdallr.audit.v1.EndCallRequest\x1a#.heimdallr.audit.v1.EndCallResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\r\xf0\xe0\x18\x01\x12k\n\x0bListEntries\x12&.heimdallr.audit.v1.ListEntriesRequest\x1a\'.heimdallr.audit.v1.ListEntriesResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x0e\xf0\xe0\x18\x10\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&heimdallr/audit/v1/audit_service.proto\x12\x12heimdallr.audit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&heimdallr/access/v1/audit_action.proto\x1a!heimdallr/access/v1/options.proto\"\xd8\x01\n\x05\x45ntry\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12.\n\nbegin_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x30\n\x06\x61\x63tion\x18\x05 \x01(\x0e\x32 .heimdallr.access.v1.AuditAction\x12\x0f\n\x07service\x18\x06 \x01(\t\x12\x16\n\x0e\x63orrelation_id\x18\x07 \x01(\t\x12\x11\n\tobject_id\x18\x08 \x01(\t\"U\n\x07Outcome\x12,\n\x08\x65nd_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"j\n\x10\x42\x65ginCallRequest\x12(\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x19.heimdallr.audit.v1.Entry\x12,\n\x07outcome\x18\x02 \x01(\x0b\x32\x1b.heimdallr.audit.v1.Outcome\"\x13\n\x11\x42\x65ginCallResponse\"P\n\x0e\x45ndCallRequest\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12,\n\x07outcome\x18\x02 \x01(\x0b\x32\x1b.heimdallr.audit.v1.Outcome\"\x11\n\x0f\x45ndCallResponse\"\x91\x01\n\x12ListEntriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12\x30\n\x06\x61\x63tion\x18\x04 \x01(\x0e\x32 .heimdallr.access.v1.AuditAction\x12\x11\n\tobject_id\x18\x05 \x01(\t\"e\n\x0b\x41uditedCall\x12(\n\x05\x65ntry\x18\x01 \x01(\x0b\x32\x19.heimdallr.audit.v1.Entry\x12,\n\x07outcome\x18\x02 \x01(\x0b\x32\x1b.heimdallr.audit.v1.Outcome\"^\n\x13ListEntriesResponse\x12.\n\x05\x63\x61lls\x18\x01 \x03(\x0b\x32\x1f.heimdallr.audit.v1.AuditedCall\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xc3\x02\n\x0c\x41uditService\x12\x65\n\tBeginCall\x12$.heimdallr.audit.v1.BeginCallRequest\x1a%.heimdallr.audit.v1.BeginCallResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\r\xf0\xe0\x18\x01\x12_\n\x07\x45ndCall\x12\".heimdallr.audit.v1.EndCallRequest\x1a#.heimdallr.audit.v1.EndCallResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\r\xf0\xe0\x18\x01\x12k\n\x0bListEntries\x12&.heimdallr.audit.v1.ListEntriesRequest\x1a\'.heimdallr.audit.v1.ListEntriesResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x0e\xf0\xe0\x18\x10\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,24 +40,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITSERVICE'].methods_by_name['EndCall']._serialized_options = b'\220\002\002\350\340\030\r\360\340\030\001'
   _globals['_AUDITSERVICE'].methods_by_name['ListEntries']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['ListEntries']._serialized_options = b'\220\002\001\350\340\030\016\360\340\030\020'
-  _globals['_ENTRY']._serialized_start=209
-  _globals['_ENTRY']._serialized_end=425
-  _globals['_OUTCOME']._serialized_start=427
-  _globals['_OUTCOME']._serialized_end=512
-  _globals['_BEGINCALLREQUEST']._serialized_start=514
-  _globals['_BEGINCALLREQUEST']._serialized_end=620
-  _globals['_BEGINCALLRESPONSE']._serialized_start=622
-  _globals['_BEGINCALLRESPONSE']._serialized_end=641
-  _globals['_ENDCALLREQUEST']._serialized_start=643
-  _globals['_ENDCALLREQUEST']._serialized_end=723
-  _globals['_ENDCALLRESPONSE']._serialized_start=725
-  _globals['_ENDCALLRESPONSE']._serialized_end=742
-  _globals['_LISTENTRIESREQUEST']._serialized_start=745
-  _globals['_LISTENTRIESREQUEST']._serialized_end=890
-  _globals['_AUDITEDCALL']._serialized_start=892
-  _globals['_AUDITEDCALL']._serialized_end=993
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=995
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=1089
-  _globals['_AUDITSERVICE']._serialized_start=1092
-  _globals['_AUDITSERVICE']._serialized_end=1415
+  _globals['_ENTRY']._serialized_start=171
+  _globals['_ENTRY']._serialized_end=387
+  _globals['_OUTCOME']._serialized_start=389
+  _globals['_OUTCOME']._serialized_end=474
+  _globals['_BEGINCALLREQUEST']._serialized_start=476
+  _globals['_BEGINCALLREQUEST']._serialized_end=582
+  _globals['_BEGINCALLRESPONSE']._serialized_start=584
+  _globals['_BEGINCALLRESPONSE']._serialized_end=603
+  _globals['_ENDCALLREQUEST']._serialized_start=605
+  _globals['_ENDCALLREQUEST']._serialized_end=685
+  _globals['_ENDCALLRESPONSE']._serialized_start=687
+  _globals['_ENDCALLRESPONSE']._serialized_end=704
+  _globals['_LISTENTRIESREQUEST']._serialized_start=707
+  _globals['_LISTENTRIESREQUEST']._serialized_end=852
+  _globals['_AUDITEDCALL']._serialized_start=854
+  _globals['_AUDITEDCALL']._serialized_end=955
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=957
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=1051
+  _globals['_AUDITSERVICE']._serialized_start=1054
+  _globals['_AUDITSERVICE']._serialized_end=1377
 # @@protoc_insertion_point(module_scope)
