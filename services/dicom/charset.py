@@ -28,7 +28,7 @@ def encodings_of(specific_character_set: bytes) -> tuple[str, ...]:
 
 
 def _normal(term: str) -> str:
-    term = term.strip(" \0").upper().replace("_", " ")
+    term = term.strip(" \0").upper().replace("_", " ").replace("-", " ")
     return term.replace("ISO IR", "ISO_IR") if term.startswith("ISO IR") else term
 
 

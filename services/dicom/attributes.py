@@ -1,0 +1,261 @@
+"""The attributes of an instance by which it is filed and found."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from services.dicom import charset
+from services.dicom.encoding import Buffer, inflate
+from services.dicom.errors import InconsistentError, MissingElementError, TruncatedError
+from services.dicom.pixel_data import ImageShape, require_whole
+from services.dicom.uids import TransferSyntax, require_uid, transfer_syntax, valid_uid
+from services.dicom.walk import DEFAULT_LIMITS, PIXEL_TAGS, Element, Limits, walk
+
+_INT32: Final = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class IndexAttributes:
+    """Typed index attributes of one instance; text is "" and a number None where absent.
+
+    Text is decoded by Specific Character Set, without NULs and outer blanks, and capped.
+    Dates and times are the text of the sender (DA, TM), not checked. Numbers fit 32 bits.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    transfer_syntax_uid: str
+    patient_id: str
+    issuer_of_patient_id: str
+    patient_name: str
+    patient_birth_date: str
+    patient_sex: str
+    study_date: str
+    study_time: str
+    study_id: str
+    accession_number: str
+    study_description: str
+    referring_physician_name: str
+    series_date: str
+    series_time: str
+    series_number: int | None
+    series_description: str
+    modality: str
+    body_part_examined: str
+    protocol_name: str
+    station_name: str
+    manufacturer: str
+    manufacturer_model_name: str
+    institution_name: str
+    frame_of_reference_uid: str
+    acquisition_date: str
+    acquisition_time: str
+    acquisition_number: int | None
+    instance_number: int | None
+    image_type: tuple[str, ...]
+    rows: int | None
+    columns: int | None
+    number_of_frames: int | None
+    burned_in_annotation: str
+    has_pixel_data: bool
+
+
+_REQUIRED_UIDS: Final = {
+    "sop_class_uid": ("SOPClassUID", 0x00080016),
+    "sop_instance_uid": ("SOPInstanceUID", 0x00080018),
+    "study_instance_uid": ("StudyInstanceUID", 0x0020000D),
+    "series_instance_uid": ("SeriesInstanceUID", 0x0020000E),
+}
+_TEXTS: Final = {
+    "patient_id": 0x00100020,
+    "issuer_of_patient_id": 0x00100021,
+    "patient_name": 0x00100010,
+    "patient_birth_date": 0x00100030,
+    "patient_sex": 0x00100040,
+    "study_date": 0x00080020,
+    "study_time": 0x00080030,
+    "study_id": 0x00200010,
+    "accession_number": 0x00080050,
+    "study_description": 0x00081030,
+    "referring_physician_name": 0x00080090,
+    "series_date": 0x00080021,
+    "series_time": 0x00080031,
+    "series_description": 0x0008103E,
+    "modality": 0x00080060,
+    "body_part_examined": 0x00180015,
+    "protocol_name": 0x00181030,
+    "station_name": 0x00081010,
+    "manufacturer": 0x00080070,
+    "manufacturer_model_name": 0x00081090,
+    "institution_name": 0x00080080,
+    "acquisition_date": 0x00080022,
+    "acquisition_time": 0x00080032,
+    "burned_in_annotation": 0x00280301,
+}
+_INTEGERS: Final = {
+    "series_number": 0x00200011,
+    "acquisition_number": 0x00200012,
+    "instance_number": 0x00200013,
+    "number_of_frames": 0x00280008,
+}
+_CHARACTER_SET: Final = 0x00080005
+_IMAGE_TYPE: Final = 0x00080008
+_FRAME_OF_REFERENCE: Final = 0x00200052
+_SAMPLES: Final = 0x00280002
+_PHOTOMETRIC: Final = 0x00280004
+_ROWS: Final = 0x00280010
+_COLUMNS: Final = 0x00280011
+_BITS_ALLOCATED: Final = 0x00280100
+# Bulk that may stand for pixel data: Spectroscopy Data, Pixel Data Provider URL.
+_OTHER_IMAGES: Final = frozenset({0x56000020, 0x00287FE0})
+_WANTED: Final = frozenset(
+    {tag for _, tag in _REQUIRED_UIDS.values()}
+    | set(_TEXTS.values())
+    | set(_INTEGERS.values())
+    | {_CHARACTER_SET, _IMAGE_TYPE, _FRAME_OF_REFERENCE, _SAMPLES, _PHOTOMETRIC, _ROWS, _COLUMNS}
+    | {_BITS_ALLOCATED}
+    | _OTHER_IMAGES
+)
+
+
+def read_index_attributes(
+    data_set: Buffer,
+    transfer_syntax_uid: str,
+    limits: Limits = DEFAULT_LIMITS,
+    *,
+    whole: bool = True,
+) -> IndexAttributes:
+    """Read the index attributes of an instance, and by default check that it is whole.
+
+    Args:
+        data_set: The encoded data set, without preamble and file meta information.
+        transfer_syntax_uid: How it is encoded.
+        limits: Bounds on what reading may cost.
+        whole: Also check the pixel data and all that follows it, so that an instance that
+            was cut off is refused. Without it the bytes may end after the pixel data's header.
+
+    Raises:
+        DicomError: A subclass names the attribute and the rule that it breaks; the text
+            carries no value.
+    """
+    syntax = transfer_syntax(transfer_syntax_uid)
+    if syntax.deflated:
+        data_set = inflate(data_set, limits.max_inflated_bytes)
+    header = _Header(data_set, syntax, limits)
+    attributes = _attributes(header)
+    if whole:
+        _require_whole(header)
+    return attributes
+
+
+class _Header:
+    """The wanted top-level elements of one data set, read from the bytes when asked for."""
+
+    def __init__(self, data: Buffer, syntax: TransferSyntax, limits: Limits) -> None:
+        self.data, self.syntax, self.limits = data, syntax, limits
+        self.pixels: Element | None = None
+        self.elements: dict[int, Element] = {}
+        for element in walk(data, syntax, limits, wanted=_WANTED):
+            if element.tag in PIXEL_TAGS:
+                self.pixels = element
+            elif element.tag in self.elements:
+                raise InconsistentError(f"{element.tag:08X}", "stands twice in the data set")
+            else:
+                self.elements[element.tag] = element
+        self._encodings = charset.encodings_of(self.raw(_CHARACTER_SET, 256))
+        self._short: Callable[[bytes], tuple[int]] = struct.Struct(
+            "<H" if syntax.little_endian else ">H"
+        ).unpack
+
+    def raw(self, tag: int, most: int) -> bytes:
+        """First bytes of a value; empty if absent."""
+        element = self.elements.get(tag)
+        if element is None:
+            return b""
+        return bytes(self.data[element.offset : element.offset + min(element.length, most)])
+
+    def text(self, tag: int) -> str:
+        # Four bytes are the most that a character takes; the text is capped after decoding.
+        most = self.limits.max_text_chars
+        value = self.raw(tag, 4 * most)
+        if value.isascii() and b"\x1b" not in value:
+            return charset.clean(value.decode("ascii"), most)
+        return charset.clean(charset.decode(value, self._encodings), most)
+
+    def uid(self, tag: int) -> str:
+        return self.raw(tag, 128).decode("latin-1").strip(" \0")
+
+    def integer(self, tag: int) -> int | None:
+        """Value of an IS; None where it is no whole number of 32 bits."""
+        text = self.raw(tag, 64).decode("latin-1").strip(" \0").split("\\")[0]
+        try:
+            number = float(text)
+        except ValueError:
+            return None
+        if not math.isfinite(number) or number != int(number):
+            return None
+        return int(number) if -_INT32 <= number < _INT32 else None
+
+    def short(self, tag: int, field: str) -> int | None:
+        """Value of a US.
+
+        Raises:
+            InconsistentError: It has another VR or length (PS3.6).
+        """
+        element = self.elements.get(tag)
+        if element is None or element.length == 0:
+            return None
+        if element.length != 2 or element.vr not in ("US", "UN"):
+            raise InconsistentError(field, "not one unsigned short")
+        return self._short(bytes(self.data[element.offset : element.offset + 2]))[0]
+
+
+def _attributes(header: _Header) -> IndexAttributes:
+    values: dict[str, Any] = {
+        name: _required_uid(header, *rule) for name, rule in _REQUIRED_UIDS.items()
+    }
+    values.update((name, header.text(tag)) for name, tag in _TEXTS.items())
+    values.update((name, header.integer(tag)) for name, tag in _INTEGERS.items())
+    frame_of_reference = header.uid(_FRAME_OF_REFERENCE)
+    image_type = header.text(_IMAGE_TYPE)
+    return IndexAttributes(
+        **values,
+        transfer_syntax_uid=header.syntax.uid,
+        frame_of_reference_uid=frame_of_reference if valid_uid(frame_of_reference) else "",
+        image_type=tuple(part.strip() for part in image_type.split("\\")) if image_type else (),
+        rows=header.short(_ROWS, "Rows"),
+        columns=header.short(_COLUMNS, "Columns"),
+        has_pixel_data=header.pixels is not None,
+    )
+
+
+def _required_uid(header: _Header, field: str, tag: int) -> str:
+    text = header.uid(tag)
+    if not text:
+        raise MissingElementError(field)
+    return require_uid(field, text)
+
+
+def _require_whole(header: _Header) -> None:
+    shape = ImageShape(
+        rows=header.short(_ROWS, "Rows"),
+        columns=header.short(_COLUMNS, "Columns"),
+        samples_per_pixel=header.short(_SAMPLES, "SamplesPerPixel"),
+        number_of_frames=header.integer(_INTEGERS["number_of_frames"]),
+        bits_allocated=header.short(_BITS_ALLOCATED, "BitsAllocated"),
+        photometric_interpretation=header.text(_PHOTOMETRIC),
+    )
+    if header.pixels is None:
+        by_other_means = header.syntax.by_reference or not _OTHER_IMAGES.isdisjoint(header.elements)
+        if shape.rows and shape.columns and not by_other_means:
+            raise TruncatedError("PixelData", "absent though rows and columns are given")
+        return
+    after = require_whole(header.data, header.pixels, shape, header.syntax, header.limits)
+    for _ in walk(header.data, header.syntax, header.limits, wanted=(), start=after):
+        pass
