@@ -1,0 +1,88 @@
+# Thin names for what people do here. `make help` lists them.
+PYTHON ?= python3.11
+MESH := .venv
+TRITON := .venv-triton
+BIN := $(MESH)/bin
+WEB := services/dashboard
+BASE ?= origin/main
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo up test check bench protos locks format clean
+.PHONY: check-format check-types check-imports check-contracts check-generated check-licenses check-docs check-web
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(MESH)/.ready: locks/mesh.txt pyproject.toml scripts/bootstrap.sh
+	scripts/bootstrap.sh $(PYTHON) $(MESH) locks/mesh.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(TRITON)/.ready: locks/triton.txt scripts/bootstrap.sh
+	scripts/bootstrap.sh $(PYTHON) $(TRITON) locks/triton.txt
+	@touch $@
+
+$(WEB)/node_modules/.ready: $(WEB)/package-lock.json
+	npm --prefix $(WEB) ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+setup: $(MESH)/.ready $(TRITON)/.ready ## install everything a laptop needs
+
+demo: setup ## start everything, send a phantom, print measured against true (ARGS=--exit stops afterwards)
+	heimdallr demo $(ARGS)
+
+up: setup ## start everything and stay (ARGS are those of `heimdallr up`)
+	heimdallr up $(ARGS)
+
+test: setup ## every test; with CI=true a skipped one fails the run
+	pytest $(ARGS)
+
+bench: setup ## measure against the peers and write docs/benchmarks.md
+	python scripts/bench.py $(ARGS)
+
+check: check-format check-types check-imports check-contracts check-generated check-licenses check-docs check-web ## everything that can be said without running it
+
+check-format: $(MESH)/.ready
+	ruff check
+	ruff format --check
+
+check-types: $(MESH)/.ready
+	mypy
+
+check-imports: $(MESH)/.ready
+	lint-imports
+
+check-contracts: $(MESH)/.ready
+	buf lint
+	buf format --diff --exit-code
+	scripts/check_breaking.sh $(BASE)
+
+check-generated: $(MESH)/.ready $(WEB)/node_modules/.ready
+	scripts/check_generated.sh
+
+check-licenses: $(MESH)/.ready
+	python scripts/check_licenses.py
+
+check-docs: $(MESH)/.ready
+	python scripts/check_docs.py
+
+check-web: $(WEB)/node_modules/.ready
+	npm --prefix $(WEB) run --silent check
+
+format: $(MESH)/.ready ## format Python and contracts
+	ruff check --fix
+	ruff format
+	buf format --write
+
+protos: $(MESH)/.ready $(WEB)/node_modules/.ready ## generate the code of the contracts
+	python scripts/generate_protos.py
+	buf generate
+
+locks: $(MESH)/.ready ## resolve the lock files anew
+	uv pip compile pyproject.toml --extra dev --generate-hashes --no-header --quiet --output-file locks/mesh.txt
+	uv pip compile locks/triton.in --generate-hashes --no-header --quiet --output-file locks/triton.txt
+
+clean: ## remove what was installed and generated here, no data
+	rm -rf $(MESH) $(TRITON) $(WEB)/node_modules .mypy_cache .ruff_cache .pytest_cache
