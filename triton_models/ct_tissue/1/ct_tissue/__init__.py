@@ -1,0 +1,1 @@
+"""Weight-free segmentation of a trunk CT by Hounsfield units and morphology."""
