@@ -181,9 +181,13 @@ class _Header:
         return bytes(self.data[element.offset : element.offset + min(element.length, most)])
 
     def text(self, tag: int) -> str:
+        element = self.elements.get(tag)
+        if element is None:
+            return ""
+        _, _, start, length, _ = element
         # Four bytes are the most that a character takes; the text is capped after decoding.
         most = self.limits.max_text_chars
-        value = self.raw(tag, 4 * most)
+        value = bytes(self.data[start : start + (length if length < 4 * most else 4 * most)])
         if value.isascii() and b"\x1b" not in value:
             return charset.clean(value.decode("ascii"), most)
         return charset.clean(charset.decode(value, self._encodings), most)
@@ -193,14 +197,8 @@ class _Header:
 
     def integer(self, tag: int) -> int | None:
         """Value of an IS; None where it is no whole number of 32 bits."""
-        text = self.raw(tag, 64).decode("latin-1").strip(" \0").split("\\")[0]
-        try:
-            number = float(text)
-        except ValueError:
-            return None
-        if not math.isfinite(number) or number != int(number):
-            return None
-        return int(number) if -_INT32 <= number < _INT32 else None
+        text = self.raw(tag, 64).decode("latin-1").strip(" \0").partition("\\")[0]
+        return _int32(text) if text else None
 
     def short(self, tag: int, field: str) -> int | None:
         """Value of a US.
@@ -214,6 +212,16 @@ class _Header:
         if element.length != 2 or element.vr not in ("US", "UN"):
             raise InconsistentError(field, "not one unsigned short")
         return self._short(bytes(self.data[element.offset : element.offset + 2]))[0]
+
+
+def _int32(text: str) -> int | None:
+    try:
+        number = int(text) if text.isdigit() else float(text.replace("_", "x"))
+    except ValueError:
+        return None
+    if not math.isfinite(number) or number != int(number):
+        return None
+    return int(number) if -_INT32 <= number < _INT32 else None
 
 
 def _attributes(header: _Header) -> IndexAttributes:

@@ -1,0 +1,1 @@
+"""Synthetic DICOM made from shapes whose volumes are known."""
