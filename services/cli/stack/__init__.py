@@ -1,1 +1,16 @@
 """The embedded stack: every process of one machine under one supervisor."""
+
+from services.cli.stack.errors import StackError
+from services.cli.stack.settings import StackSettings, default_data_folder
+from services.cli.stack.stack import Stack
+from services.cli.stack.state import Addresses, StackState, read_state
+
+__all__ = [
+    "Addresses",
+    "Stack",
+    "StackError",
+    "StackSettings",
+    "StackState",
+    "default_data_folder",
+    "read_state",
+]

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from services.cli.stack.command import Command
+from services.cli.stack.errors import MissingPartError
+from services.cli.stack.layout import Layout
+from services.cli.stack.process import ProcessSpec
+from services.cli.stack.readiness import http_ok
 
+NAME: Final = "triton"
 SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory lives on Linux
 PYTHON_VERSION: Final = "3.11"
 ENV_VARIABLE: Final = "HEIMDALLR_TRITON_ENV"
@@ -17,8 +23,17 @@ MODELS_VARIABLE: Final = "HEIMDALLR_MODEL_REPOSITORY"
 _REPOSITORY_ROOT: Final = Path(__file__).resolve().parents[3]
 
 
-class TritonMissingError(RuntimeError):
+class TritonMissingError(MissingPartError):
     """The Triton environment or a file in it is not there; the text names what."""
+
+
+@dataclass(frozen=True)
+class TritonPorts:
+    """Ports of Triton on 127.0.0.1."""
+
+    grpc: int
+    http: int
+    metrics: int
 
 
 def triton_env() -> Path:
@@ -151,3 +166,28 @@ def _environ(env: Path) -> dict[str, str]:
         # One request per instance runs at a time; BLAS threads of several stubs would fight.
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(os.cpu_count() or 1)),
     }
+
+
+def triton_spec(layout: Layout, ports: TritonPorts) -> ProcessSpec:
+    """Return how Triton is supervised.
+
+    Raises:
+        TritonMissingError: If the environment or the server in it is missing.
+    """
+    env, models = triton_env(), model_repository()
+    server_folder(env)
+    prefix = f"{layout.shm_prefix}triton_"
+
+    async def prepare() -> Command:
+        sweep_shared_memory(prefix)
+        models.mkdir(parents=True, exist_ok=True)
+        workdir = layout.run / "triton"
+        return triton_command(env, models, workdir, ports.grpc, ports.http, ports.metrics, prefix)
+
+    return ProcessSpec(
+        name=NAME,
+        prepare=prepare,
+        probe=http_ok("/v2/health/ready", port=ports.http),
+        workdir=layout.run,
+        grace_s=8.0,
+    )

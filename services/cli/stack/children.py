@@ -1,0 +1,124 @@
+"""Our own Python processes: what each is told, and how it is started."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from services.cli.stack.command import Command
+from services.cli.stack.layout import Layout
+from services.cli.stack.process import ProcessSpec
+from services.cli.stack.readiness import grpc_serving
+from services.cli.stack.settings import StackSettings
+from services.cli.stack.triton import sweep_shared_memory
+
+MODULES: Final[Mapping[str, str]] = {
+    "coordinator": "services.coordinator",
+    "conversion": "services.conversion",
+    "analysis": "services.analysis",
+    "reporting": "services.reporting",
+    "gateway": "gateway",
+}
+
+_AFTER: Final[Mapping[str, tuple[str, ...]]] = {
+    "coordinator": ("postgres",),
+    "gateway": ("coordinator",),
+}
+_REPOSITORY_ROOT: Final = Path(__file__).resolve().parents[3]
+_INHERITED: Final = ("HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONFAULTHANDLER")
+
+
+def python_spec(name: str, layout: Layout, environ: Mapping[str, str]) -> ProcessSpec:
+    """Return how one of our processes is supervised.
+
+    Args:
+        name: One of ``MODULES``.
+        layout: Where its files lie.
+        environ: What it is told, from ``child_environ``.
+    """
+    sockets = [layout.socket(name)]
+    if name == "gateway":
+        sockets.append(layout.socket("gateway-http"))
+
+    async def prepare() -> Command:
+        for socket in sockets:
+            socket.unlink(missing_ok=True)
+        if name == "analysis":
+            sweep_shared_memory(analysis_shm_prefix(layout))
+        # -P: a module in the current folder never shadows one of ours.
+        return Command((sys.executable, "-P", "-m", MODULES[name]), environ)
+
+    return ProcessSpec(
+        name=name,
+        prepare=prepare,
+        probe=grpc_serving(layout.socket(name)),
+        workdir=layout.run,
+        after=_AFTER.get(name, ()),
+        grace_s=15.0,
+    )
+
+
+def child_environ(
+    name: str, layout: Layout, settings: StackSettings, dsn: str, triton_port: int
+) -> dict[str, str]:
+    """Return the whole environment of one of our processes.
+
+    Settings of ours that are in the supervisor's environment reach every process; the values
+    that this stack decides win over them.
+    """
+    values = {key: os.environ[key] for key in _INHERITED if key in os.environ}
+    values |= {key: value for key, value in os.environ.items() if key.startswith("HEIMDALLR_")}
+    # A DSN holds a password: only the coordinator speaks to PostgreSQL.
+    values.pop("HEIMDALLR_DATABASE_DSN", None)
+    values |= {
+        "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+        "PYTHONUNBUFFERED": "1",
+        "MALLOC_ARENA_MAX": "2",
+        "HEIMDALLR_SERVICE_NAME": name,
+        "HEIMDALLR_LISTEN": f"unix:{layout.socket(name)}",
+        "HEIMDALLR_MESH": f"unix:{layout.socket('mesh')}",
+        "HEIMDALLR_TOKEN_FILE": str(layout.token(name)),
+        "HEIMDALLR_JWKS_FILE": str(layout.jwks),
+        "HEIMDALLR_BLOBS": layout.blobs.as_uri(),
+        "HEIMDALLR_LOG_LEVEL": settings.log_level,
+    }
+    if _is_checkout():
+        values["PYTHONPATH"] = f"{_REPOSITORY_ROOT}:{_REPOSITORY_ROOT / 'gen/python'}"
+    return values | _own_values(name, layout, settings, dsn, triton_port)
+
+
+def analysis_shm_prefix(layout: Layout) -> str:
+    """Return the start of the names of the shared memory regions that analysis makes."""
+    return f"{layout.shm_prefix}analysis_"
+
+
+def _own_values(
+    name: str, layout: Layout, settings: StackSettings, dsn: str, triton_port: int
+) -> dict[str, str]:
+    if name == "coordinator":
+        return {
+            "HEIMDALLR_DATABASE_DSN": dsn,
+            "HEIMDALLR_COORDINATOR_ISSUER_KEY_FILE": str(layout.issuer_key),
+            "HEIMDALLR_COORDINATOR_SIGN_IN_FILE": str(layout.sign_in),
+        }
+    if name == "analysis":
+        return {
+            "HEIMDALLR_ANALYSIS_TRITON_ADDRESS": f"127.0.0.1:{triton_port}",
+            "HEIMDALLR_ANALYSIS_SHM_PREFIX": analysis_shm_prefix(layout),
+        }
+    if name == "gateway":
+        return {
+            "HEIMDALLR_GATEWAY_DICOM_ADDRESS": f"{settings.dicom_address}:{settings.dicom_port}",
+            "HEIMDALLR_GATEWAY_AE_TITLE": os.environ.get("HEIMDALLR_GATEWAY_AE_TITLE", "HEIMDALLR"),
+            "HEIMDALLR_GATEWAY_JOURNAL_FOLDER": str(layout.journal),
+            "HEIMDALLR_GATEWAY_INTAKE_ADDRESS": f"unix:{layout.socket('coordinator')}",
+            "HEIMDALLR_GATEWAY_HTTP_LISTEN": f"unix:{layout.socket('gateway-http')}",
+        }
+    return {}
+
+
+def _is_checkout() -> bool:
+    return (_REPOSITORY_ROOT / "gen/python").is_dir()

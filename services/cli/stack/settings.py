@@ -1,0 +1,41 @@
+"""What the person who starts the stack decides."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class StackSettings:
+    """Choices for one stack.
+
+    Attributes:
+        data: Folder of everything that must survive: blobs, database, keys, journal, logs.
+        http_address: Address on which Envoy takes calls from people and programs.
+        http_port: Its port.
+        dicom_address: Address on which the gateway takes DICOM associations.
+        dicom_port: Its port.
+        database: DSN of a PostgreSQL server; the embedded one is not started then.
+        log_level: Level of every process of ours: debug, info, warning or error.
+        without: Names of processes that are left out.
+    """
+
+    data: Path
+    http_address: str = "127.0.0.1"
+    http_port: int = 8080
+    dicom_address: str = "127.0.0.1"
+    dicom_port: int = 11112
+    database: str | None = None
+    log_level: str = "info"
+    without: frozenset[str] = frozenset()
+
+
+def default_data_folder(environ: Mapping[str, str] = os.environ, uid: int | None = None) -> Path:
+    """Return where data lies unless told otherwise: /var/lib for root, else the user's own."""
+    if (os.geteuid() if uid is None else uid) == 0:
+        return Path("/var/lib/heimdallr")
+    home = environ.get("XDG_DATA_HOME") or str(Path(environ.get("HOME", "/")) / ".local/share")
+    return Path(home) / "heimdallr"
