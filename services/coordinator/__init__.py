@@ -1,0 +1,1 @@
+"""The coordinator: study index, completeness, plans, queue, events, access and audit."""

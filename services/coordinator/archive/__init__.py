@@ -1,0 +1,1 @@
+"""The index of patients, studies, series and instances, and ArchiveService over it."""

@@ -1,0 +1,107 @@
+"""What the archive knows of a study, without transport or database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from services.runtime.blob_ref import BlobRef
+
+
+class StudyState(StrEnum):
+    """State of a study, derived from its stages."""
+
+    RECEIVING = "receiving"
+    COMPLETE = "complete"
+    PROCESSING = "processing"
+    READY = "ready"
+    HELD = "held"
+
+
+class Evidence(StrEnum):
+    """How the completeness of a study is known."""
+
+    MANIFEST = "manifest"
+    COUNT = "count"
+    RELEASED = "released"
+    QUIET = "quiet"
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True)
+class StudyRecord:
+    """One study. DICOM values are as sent; ``study_id`` is ours."""
+
+    study_id: str
+    study_instance_uid: str
+    patient_id_text: str
+    issuer_of_patient_id: str
+    patient_name: str
+    patient_birth_date: str
+    patient_sex: str
+    study_date: str
+    study_day: str
+    study_time: str
+    accession_number: str
+    study_id_text: str
+    study_description: str
+    referring_physician_name: str
+    modalities: tuple[str, ...]
+    series_count: int
+    instance_count: int
+    conflict_count: int
+    state: StudyState
+    evidence: Evidence | None
+    generation: int
+    priority: int
+    first_receive_time: datetime
+    last_receive_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesRecord:
+    """One series.
+
+    Attributes:
+        last_generation: Generation of the study in which its latest instance came.
+    """
+
+    series_id: str
+    study_id: str
+    series_instance_uid: str
+    modality: str
+    series_description: str
+    series_number: int | None
+    body_part_examined: str
+    instance_count: int
+    last_generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRecord:
+    """One instance.
+
+    Attributes:
+        blob: Its DICOM file (PS3.10).
+        attributes: ``heimdallr.imaging.v1.InstanceAttributes``, serialized.
+        generation: Generation of the study in which it came.
+    """
+
+    instance_id: str
+    series_id: str
+    study_id: str
+    blob: BlobRef
+    attributes: bytes
+    generation: int
+    instance_number: int | None
+    receive_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedStudy:
+    """A study that may be called complete, and why."""
+
+    study_id: str
+    generation: int
+    evidence: Evidence

@@ -1,0 +1,1 @@
+"""The outbox of events, the relay that orders them and EventsService over their log."""

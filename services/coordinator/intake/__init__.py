@@ -1,0 +1,1 @@
+"""IntakeService: instances become durable rows, many in one transaction."""
