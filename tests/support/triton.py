@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-import tritonclient.grpc  # type: ignore[import-untyped]
+import tritonclient.grpc
 
 from services.cli.stack.triton import (
     TritonMissingError,

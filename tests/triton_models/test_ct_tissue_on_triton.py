@@ -10,7 +10,7 @@ from typing import Any, Final
 import nibabel
 import numpy as np
 import pytest
-import tritonclient.grpc  # type: ignore[import-untyped]
+import tritonclient.grpc
 from ct_tissue.labels import Label
 from ct_tissue.segmentation import segment
 from numpy.typing import NDArray

@@ -1,0 +1,1 @@
+"""Runs models on volumes through Triton and measures what they find."""
