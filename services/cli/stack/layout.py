@@ -43,8 +43,8 @@ class Layout:
 
     @property
     def sign_in(self) -> Path:
-        """Where the coordinator leaves the first administrator's one-time code."""
-        return self.run / "sign-in"
+        """Where the coordinator leaves the first administrator's one-time code until shown."""
+        return self.data / "keys" / "sign-in"
 
     @property
     def blobs(self) -> Path:

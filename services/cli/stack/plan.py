@@ -25,6 +25,9 @@ STOP_WAVES: Final = (
 )
 """Nothing new comes in, then nothing new is begun, and the database sees the last commit."""
 
+NAMES: Final = frozenset[str]().union(*STOP_WAVES)
+"""Every process a stack can have."""
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import quote
 
 import asyncpg
+import psutil
 
 from services.cli.stack.accounts import Account, as_account, can_use, require_reachable
 from services.cli.stack.command import Command
@@ -91,6 +92,7 @@ class Postgres:
     async def _prepare(self) -> Command:
         if not (self.cluster / "PG_VERSION").is_file():
             await asyncio.to_thread(self._create_cluster)
+        clear_stale_lock(self.cluster)
         argv = [str(self.programs / "bin/postgres"), "-D", str(self.cluster)]
         argv += ["-c", f"unix_socket_directories={self.layout.postgres_socket}"]
         for name, value in _SETTINGS.items():
@@ -204,6 +206,26 @@ def check_cluster_version(cluster: Path, server: str) -> None:
             f"the database in {cluster} was made by PostgreSQL {found} and this is {wanted}:"
             " dump it with the old version and restore it, or give --database"
         )
+
+
+def clear_stale_lock(cluster: Path) -> bool:
+    """Remove ``postmaster.pid`` when no process uses the cluster; return whether it was removed.
+
+    PostgreSQL takes any process with the recorded id, even a zombie or a stranger after a
+    reboot, for a running server, and then refuses to start for good.
+    """
+    lock = cluster / "postmaster.pid"
+    if not lock.exists() or any(_uses(process, cluster) for process in psutil.process_iter()):
+        return False
+    lock.unlink(missing_ok=True)
+    return True
+
+
+def _uses(process: psutil.Process, cluster: Path) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and process.cwd() == str(cluster)
+    except (psutil.Error, OSError):
+        return False
 
 
 def socket_dsn(folder: Path, database: str) -> str:

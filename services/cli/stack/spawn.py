@@ -13,6 +13,7 @@ from typing import Final
 from services.cli.stack.accounts import Account, setpriv
 from services.cli.stack.command import Command
 from services.cli.stack.logs import RotatingLog
+from services.cli.stack.orphans import MARK
 
 _CHUNK: Final = 64 * 1024
 
@@ -96,6 +97,8 @@ def spawn(
 ) -> Spawned:
     """Start a program in a session of its own, as ``account`` if given.
 
+    It is marked as one of the stack whose runtime folder is ``workdir``.
+
     Raises:
         OSError: If it cannot be started.
         MissingPartError: If setpriv is missing.
@@ -107,7 +110,7 @@ def spawn(
     try:
         process = subprocess.Popen(
             [setpriv(), death, *drop, "--", *command.argv],
-            env=dict(command.environ),
+            env={**command.environ, MARK: str(workdir)},
             cwd=workdir,
             stdin=subprocess.DEVNULL,
             stdout=writer,

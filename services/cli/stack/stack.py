@@ -16,6 +16,7 @@ from services.cli.stack.children import MODULES
 from services.cli.stack.credentials import Credentials
 from services.cli.stack.errors import StackError
 from services.cli.stack.layout import Layout
+from services.cli.stack.orphans import kill_orphans
 from services.cli.stack.plan import STOP_WAVES, Plan, make_plan
 from services.cli.stack.ports import require_free
 from services.cli.stack.process import ProcessStatus
@@ -86,7 +87,7 @@ class Stack:
         self._supervisor.start()
         self._write_state()
 
-    async def ready(self, timeout_s: float = 60.0) -> None:
+    async def ready(self, timeout_s: float | None = 60.0) -> None:
         """Wait until every process is ready.
 
         Raises:
@@ -154,14 +155,17 @@ class Stack:
             code = self.layout.sign_in.read_text().strip()
         except FileNotFoundError:
             return None
+        if not code:
+            return None
         self.layout.sign_in.unlink()
-        return f"{self.addresses.http}/sign-in#code={code}" if code else None
+        return f"{self.addresses.http}/sign-in#code={code}"
 
     def _prepare(self) -> None:
         layout, settings = self.layout, self.settings
         account = None if settings.database else database_account()
         _prepare_data(layout.data, account)
         self._lock = lock_data_folder(layout)
+        kill_orphans(layout.run)
         require_free(settings.http_address, settings.http_port, "--http-port")
         require_free(settings.dicom_address, settings.dicom_port, "--dicom-port")
         prepare_private_folder(layout.run, account)
@@ -180,7 +184,8 @@ class Stack:
     def _on_change(self, status: ProcessStatus) -> None:
         self._write_state()
         if self._listener is not None:
-            self._listener(status)
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                self._listener(status)
 
     def _write_state(self) -> None:
         if self._plan is None or self._supervisor is None:

@@ -1,0 +1,167 @@
+"""``heimdallr status``: what the running stack's processes are doing."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import psutil
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from services.cli.stack import StackState, default_data_folder, read_state
+from services.cli.stack.process import ProcessStatus, State
+
+EXIT_READY: Final = 0
+EXIT_DEGRADED: Final = 1
+EXIT_NOT_RUNNING: Final = 3
+
+_COLOURS: Final = {State.READY: "green", State.BACKOFF: "red", State.UNREADY: "red"}
+_MEBIBYTE: Final = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Row:
+    """One process as status shows it.
+
+    Attributes:
+        uptime_s: Seconds since its last start; ``None`` while it does not run.
+        memory_bytes: Resident memory of it and of what it started.
+    """
+
+    name: str
+    state: str
+    pid: int | None
+    uptime_s: float | None
+    restarts: int
+    last_exit: int | None
+    memory_bytes: int
+    log: str
+
+
+def status(
+    data: Annotated[Path | None, typer.Option(help="Data folder of the stack.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Show the processes of the running stack.
+
+    Exit status: 0 when everything is ready, 1 when something is missing or not ready, 3 when no
+    stack runs.
+    """
+    folder = (data or default_data_folder()).expanduser().absolute()
+    state = running_state(folder)
+    if state is None:
+        _print_absent(folder, as_json)
+        raise typer.Exit(EXIT_NOT_RUNNING)
+    rows = [_row(process, state) for process in state.processes]
+    if as_json:
+        typer.echo(json.dumps(_document(state, rows)))
+    else:
+        _print_table(state, rows)
+    raise typer.Exit(EXIT_READY if state.ready and not state.missing else EXIT_DEGRADED)
+
+
+def running_state(data: Path) -> StackState | None:
+    """Return the state of the stack that runs on ``data``; ``None`` if none does."""
+    try:
+        state = read_state(data)
+    except PermissionError:
+        raise typer.BadParameter(f"{data} belongs to another user", param_hint="--data") from None
+    if state is None or not _is_alive(state):
+        return None
+    return state
+
+
+def _is_alive(state: StackState) -> bool:
+    # A process id is used again: the supervisor is older than the state it wrote.
+    try:
+        return psutil.Process(state.supervisor).create_time() <= state.started_at + 1
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _row(process: ProcessStatus, state: StackState) -> Row:
+    running = process.pid is not None and process.started_at is not None
+    return Row(
+        name=process.name,
+        state=process.state.value,
+        pid=process.pid,
+        uptime_s=round(time.time() - (process.started_at or 0), 1) if running else None,
+        restarts=process.restarts,
+        last_exit=process.last_exit,
+        memory_bytes=_memory(process.pid) if process.pid else 0,
+        log=str(Path(state.data) / "logs" / f"{process.name}.log"),
+    )
+
+
+def _memory(pid: int) -> int:
+    """Return the resident bytes of a process and its descendants, shared pages counted once."""
+    try:
+        process = psutil.Process(pid)
+        members = [process, *process.children(recursive=True)]
+    except psutil.Error:
+        return 0
+    total = 0
+    for number, member in enumerate(members):
+        try:
+            memory = member.memory_info()
+        except psutil.Error:
+            continue
+        total += memory.rss if number == 0 else memory.rss - memory.shared
+    return int(total)
+
+
+def _document(state: StackState, rows: list[Row]) -> dict[str, Any]:
+    return {
+        "running": True,
+        "ready": state.ready and not state.missing,
+        "supervisor": state.supervisor,
+        "uptime_s": round(time.time() - state.started_at, 1),
+        "data": state.data,
+        "run": state.run,
+        "addresses": vars(state.addresses),
+        "versions": state.versions,
+        "missing": state.missing,
+        "processes": [vars(row) for row in rows],
+    }
+
+
+def _print_absent(folder: Path, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"running": False, "ready": False, "data": str(folder)}))
+    else:
+        typer.echo(f"No stack runs on {folder}: start one with `heimdallr up`.")
+
+
+def _print_table(state: StackState, rows: list[Row]) -> None:
+    table = Table("process", "state", "pid", "up", "restarts", "memory", "log", box=None)
+    for row in rows:
+        colour = _COLOURS.get(State(row.state), "yellow")
+        table.add_row(
+            row.name,
+            f"[{colour}]{row.state}[/]",
+            str(row.pid or ""),
+            _duration(row.uptime_s),
+            str(row.restarts),
+            f"{row.memory_bytes // _MEBIBYTE} MiB" if row.pid else "",
+            f"logs/{Path(row.log).name}",
+        )
+    console = Console(highlight=False)
+    addresses = state.addresses
+    console.print(f"{addresses.http}   DICOM {addresses.ae_title}", end="")
+    console.print(f"@{addresses.dicom_host}:{addresses.dicom_port}   data {state.data}")
+    console.print(table)
+    for name, reason in state.missing.items():
+        console.print(f"[yellow]without {name}[/]: {reason}", soft_wrap=True)
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"
