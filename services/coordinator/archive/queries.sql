@@ -1,4 +1,4 @@
--- name: study_by_id
+-- study_by_id: a study by our id
 SELECT study_id, study_instance_uid, patient_id_text, issuer_of_patient_id, patient_name,
        patient_birth_date, patient_sex, study_date, study_day, study_time, accession_number,
        study_id_text, study_description, referring_physician_name, modalities, series_count,
@@ -6,7 +6,7 @@ SELECT study_id, study_instance_uid, patient_id_text, issuer_of_patient_id, pati
        first_receive_time, last_receive_time
 FROM archive.study WHERE study_id = $1;
 
--- name: study_by_uid
+-- study_by_uid: a study by its Study Instance UID
 SELECT study_id, study_instance_uid, patient_id_text, issuer_of_patient_id, patient_name,
        patient_birth_date, patient_sex, study_date, study_day, study_time, accession_number,
        study_id_text, study_description, referring_physician_name, modalities, series_count,
@@ -14,15 +14,15 @@ SELECT study_id, study_instance_uid, patient_id_text, issuer_of_patient_id, pati
        first_receive_time, last_receive_time
 FROM archive.study WHERE study_instance_uid = $1;
 
--- name: lock_study
+-- lock_study: hold a study until the transaction ends
 SELECT generation, state FROM archive.study WHERE study_id = $1 FOR UPDATE;
 
--- name: set_study_state
+-- set_study_state: change the state; no row when it is the same
 UPDATE archive.study SET state = $2, evidence = coalesce($3, evidence)
 WHERE study_id = $1 AND state <> $2
 RETURNING generation;
 
--- name: receiving_studies_ready_to_judge
+-- receiving_studies_ready_to_judge: hold studies that may be called complete
 SELECT s.study_id, s.generation,
        CASE WHEN a.all_released THEN 'released' ELSE 'quiet' END AS evidence
 FROM archive.study AS s
@@ -39,29 +39,29 @@ ORDER BY s.last_receive_time
 LIMIT $3
 FOR UPDATE OF s SKIP LOCKED;
 
--- name: series_of_study
+-- series_of_study: series by series number
 SELECT series_id, study_id, series_instance_uid, modality, series_description, series_number,
        body_part_examined, instance_count, last_generation
 FROM archive.series WHERE study_id = $1
 ORDER BY series_number NULLS LAST, series_id;
 
--- name: series_exists
+-- series_exists: whether a series is known
 SELECT true FROM archive.series WHERE series_id = $1;
 
--- name: instances_of_series
+-- instances_of_series: instances of a series in order
 SELECT instance_id, series_id, study_id, sha256, size_bytes, attributes, generation,
        instance_number, receive_time
 FROM archive.instance WHERE series_id = $1
 ORDER BY instance_number, instance_id;
 
--- name: instances_page
+-- instances_page: the first page of a series
 SELECT instance_id, series_id, study_id, sha256, size_bytes, attributes, generation,
        instance_number, receive_time
 FROM archive.instance WHERE series_id = $1
 ORDER BY instance_number, instance_id
 LIMIT $2;
 
--- name: instances_page_after_number
+-- instances_page_after_number: the page after an instance with a number
 SELECT instance_id, series_id, study_id, sha256, size_bytes, attributes, generation,
        instance_number, receive_time
 FROM archive.instance
@@ -69,7 +69,7 @@ WHERE series_id = $1 AND ((instance_number, instance_id) > ($3, $4) OR instance_
 ORDER BY instance_number, instance_id
 LIMIT $2;
 
--- name: instances_page_after_unnumbered
+-- instances_page_after_unnumbered: the page after an instance without a number
 SELECT instance_id, series_id, study_id, sha256, size_bytes, attributes, generation,
        instance_number, receive_time
 FROM archive.instance
@@ -77,7 +77,7 @@ WHERE series_id = $1 AND instance_number IS NULL AND instance_id > $3
 ORDER BY instance_id
 LIMIT $2;
 
--- name: instance_by_id
+-- instance_by_id: an instance by our id
 SELECT instance_id, series_id, study_id, sha256, size_bytes, attributes, generation,
        instance_number, receive_time
 FROM archive.instance WHERE instance_id = $1;

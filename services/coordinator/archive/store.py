@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 
@@ -17,13 +17,13 @@ from services.coordinator.archive.study import (
 )
 from services.coordinator.events.outbox import EventDraft, EventType, append_event
 from services.runtime.blob_ref import BlobRef
+from services.runtime.postgres import Connection, Pool
 from services.runtime.queries import load_queries
 
 QUERIES: Final = load_queries("services.coordinator.archive")
 DICOM_MEDIA_TYPE: Final = "application/dicom"
 
-Connection = asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]
-Executor = Connection | asyncpg.Pool[Any]
+Executor = Connection | Pool
 
 
 class ArchiveStore:
@@ -33,7 +33,7 @@ class ArchiveStore:
     (`lock_study`): intake takes the same locks, so any other order may deadlock.
     """
 
-    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
+    def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def lock_study(

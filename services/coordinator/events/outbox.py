@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
-
-import asyncpg
+from typing import Final
 
 from services.coordinator.events.event import EventDraft, EventType
+from services.runtime.postgres import Connection
 from services.runtime.queries import load_queries
 
 __all__ = ["EventDraft", "EventType", "append_event", "append_events"]
 
 _QUERIES: Final = load_queries("services.coordinator.events")
-
-Connection = asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]
 
 
 async def append_event(connection: Connection, draft: EventDraft) -> None:

@@ -1,4 +1,4 @@
--- name: append_events
+-- append_events: write events and wake the relay
 WITH written AS (
     INSERT INTO events.event
         (type, study_id, series_id, stage_id, stage_name, state, generation, correlation_id)
