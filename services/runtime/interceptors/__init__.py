@@ -1,0 +1,1 @@
+"""Server interceptors, outermost first: logs, errors, deadlines, caller, audit."""

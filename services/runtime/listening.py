@@ -1,0 +1,70 @@
+"""Where a server listens."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from pathlib import Path
+
+import grpc
+
+_UNIX = "unix:"
+
+
+class AddressInUseError(Exception):
+    """Something else listens there, or a file that is no socket lies there."""
+
+
+def listen(server: grpc.aio.Server, address: str) -> str:
+    """Listen on "unix:/path" (mode 0600, a dead socket removed first) or "host:port".
+
+    Returns:
+        The address to connect to, with the real port where port 0 was asked for.
+
+    Raises:
+        AddressInUseError: The address is taken.
+    """
+    if address.startswith(_UNIX):
+        _listen_unix(server, Path(address.removeprefix(_UNIX)))
+        return address
+    host = address.rpartition(":")[0]
+    try:
+        return f"{host}:{server.add_insecure_port(address)}"
+    except RuntimeError:
+        raise AddressInUseError(address) from None
+
+
+def _listen_unix(server: grpc.aio.Server, path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _remove_dead_socket(path)
+    # The mask, not a later chmod: between bind and chmod anybody could connect.
+    before = os.umask(0o177)
+    try:
+        server.add_insecure_port(f"{_UNIX}{path}")
+    except RuntimeError:
+        raise AddressInUseError(str(path)) from None
+    finally:
+        os.umask(before)
+
+
+def _remove_dead_socket(path: Path) -> None:
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode) or _answers(path):
+        raise AddressInUseError(str(path))
+    path.unlink()
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:
+            return True
+        return True

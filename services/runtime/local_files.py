@@ -1,0 +1,152 @@
+"""Durable files named by their content, written from any thread or process.
+
+A blob is written to ``incoming/<our id>``, flushed to disk, and then moved to
+``<first two hex digits>/<sha256>``; the folder is flushed before its name is given away. So a file
+under its final name is always whole, and a crash leaves at most a file in ``incoming``.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from services.runtime.blob_ref import BlobRef
+from services.runtime.errors import StorageFullError
+from services.runtime.ids import new_id
+from services.runtime.signing_key import fsync_folder
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_INCOMING: Final = "incoming"
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """Raise `StorageFullError` for the errors of a full disk or quota."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise StorageFullError from None
+        raise
+
+
+class StagedFile:
+    """One blob while it is written; leaving the context without a commit drops it."""
+
+    def __init__(self, root: Path, media_type: str) -> None:
+        self._root = root
+        self._media_type = media_type
+        self._path = root / _INCOMING / new_id()
+        self._hash = hashlib.sha256()
+        self._size = 0
+        with storage_errors():
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            self._descriptor = os.open(self._path, flags, 0o600)
+
+    def write(self, chunk: bytes | bytearray | memoryview) -> None:
+        """Append bytes.
+
+        Raises:
+            StorageFullError: No room.
+        """
+        self._hash.update(chunk)
+        self._size += len(chunk)
+        rest = memoryview(chunk)
+        with storage_errors():
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+
+    def commit(self) -> BlobRef:
+        """Make the bytes durable under their hash.
+
+        Raises:
+            StorageFullError: No room.
+        """
+        ref = BlobRef(self._hash.hexdigest(), self._size, self._media_type)
+        target = blob_path(self._root, ref.sha256)
+        with storage_errors():
+            os.fdatasync(self._descriptor)
+            _make_durable_folder(target.parent)
+            self._path.replace(target)
+            fsync_folder(target.parent)
+        return ref
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drop what was not committed."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            self._path.unlink(missing_ok=True)
+
+
+def blob_path(root: Path, sha256: str) -> Path:
+    """Return where the blob of a hash lies."""
+    return root / sha256[:2] / sha256
+
+
+def prepare(root: Path) -> None:
+    """Make the folders of a store, mode 0700, durably."""
+    root.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_durable_folder(root)
+    _make_durable_folder(root / _INCOMING)
+
+
+def check_room(root: Path, free_bytes: int) -> None:
+    """Refuse to write when less than `free_bytes` would stay free.
+
+    Raises:
+        StorageFullError: The disk is that full.
+    """
+    status = os.statvfs(root)
+    if status.f_bavail * status.f_frsize < free_bytes:
+        raise StorageFullError
+
+
+def sweep_incoming(root: Path, older_than_s: float) -> int:
+    """Delete files that a crash left half written; return how many."""
+    before = time.time() - older_than_s
+    swept = 0
+    for path in (root / _INCOMING).iterdir():
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < before:
+                path.unlink()
+                swept += 1
+    return swept
+
+
+def write_blob(root: Path, chunks: Iterable[bytes | memoryview], media_type: str) -> BlobRef:
+    """Write a whole blob durably.
+
+    Raises:
+        StorageFullError: No room.
+    """
+    with StagedFile(root, media_type) as staged:
+        for chunk in chunks:
+            staged.write(chunk)
+        return staged.commit()
+
+
+def _make_durable_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        return
+    fsync_folder(folder.parent)
