@@ -12,7 +12,13 @@ from services.dicom import charset
 from services.dicom.encoding import Buffer, inflate
 from services.dicom.errors import InconsistentError, MissingElementError, TruncatedError
 from services.dicom.pixel_data import ImageShape, require_whole
-from services.dicom.uids import TransferSyntax, require_uid, transfer_syntax, valid_uid
+from services.dicom.uids import (
+    TransferSyntax,
+    is_image_sop_class,
+    require_uid,
+    transfer_syntax,
+    valid_uid,
+)
 from services.dicom.walk import DEFAULT_LIMITS, PIXEL_TAGS, Element, Limits, walk
 
 _INT32: Final = 2**31
@@ -104,6 +110,7 @@ _INTEGERS: Final = {
     "instance_number": 0x00200013,
     "number_of_frames": 0x00280008,
 }
+_SOP_CLASS: Final = 0x00080016
 _CHARACTER_SET: Final = 0x00080005
 _IMAGE_TYPE: Final = 0x00080008
 _FRAME_OF_REFERENCE: Final = 0x00200052
@@ -261,8 +268,9 @@ def _require_whole(header: _Header) -> None:
     )
     if header.pixels is None:
         by_other_means = header.syntax.by_reference or not _OTHER_IMAGES.isdisjoint(header.elements)
-        if shape.rows and shape.columns and not by_other_means:
-            raise TruncatedError("PixelData", "absent though rows and columns are given")
+        image = shape.rows is not None or is_image_sop_class(header.uid(_SOP_CLASS))
+        if image and not by_other_means:
+            raise TruncatedError("PixelData", "absent from an image")
         return
     after = require_whole(header.data, header.pixels, shape, header.syntax, header.limits)
     for _ in walk(header.data, header.syntax, header.limits, wanted=(), start=after):

@@ -142,6 +142,11 @@ def is_storage_sop_class(uid: str) -> bool:
     return uid in STORAGE_SOP_CLASSES
 
 
+def is_image_sop_class(uid: str) -> bool:
+    """Tell whether every instance of this SOP class has pixels, as "CT Image Storage" has."""
+    return uid in STORAGE_SOP_CLASSES and "Image Storage" in sop_class_name(uid)
+
+
 def sop_class_name(uid: str) -> str:
     """Name of a registered SOP class, such as "CT Image Storage", or "" if unknown."""
     entry = UID_dictionary.get(uid)

@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import time
+import zlib
+from pathlib import Path
+
+import pydicom
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+from services.dicom.attributes import IndexAttributes, read_index_attributes
+from services.dicom.errors import (
+    DicomError,
+    InconsistentError,
+    InvalidUidError,
+    MissingElementError,
+)
+from services.dicom.part10 import split_part10
+from services.dicom.uids import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+)
+from services.dicom.walk import Limits
+from tests.services.dicom import encode
+
+FIRST, SECOND = encode.uids(sop_class=encode.REPORT)
+
+
+def _read(middle: bytes = b"", last: bytes = b"") -> IndexAttributes:
+    return read_index_attributes(FIRST + middle + SECOND + last, EXPLICIT_VR_LITTLE_ENDIAN)
+
+
+def test_required_uids_are_read_and_absent_attributes_are_empty() -> None:
+    read = _read()
+
+    assert read.sop_class_uid == encode.REPORT
+    assert read.sop_instance_uid == "1.2.3.4"
+    assert (read.study_instance_uid, read.series_instance_uid) == ("1.2.4", "1.2.5")
+    assert (read.patient_id, read.series_number, read.rows) == ("", None, None)
+    assert (read.image_type, read.has_pixel_data) == ((), False)
+
+
+def test_text_is_decoded_by_its_character_set_without_nuls_and_blanks() -> None:
+    middle = encode.explicit(0x00080005, "CS", b"ISO_IR 192")
+    middle += encode.explicit(0x00100010, "PN", "Ström^Å\0 ".encode())
+    middle += encode.explicit(0x00100020, "LO", b" A\0B\xff ")
+
+    read = _read(middle)
+
+    assert read.patient_name == "Ström^Å"
+    assert read.patient_id == "AB�"
+
+
+def test_text_is_capped() -> None:
+    read = read_index_attributes(
+        FIRST + encode.explicit(0x00100020, "LO", b"x" * 60_000) + SECOND,
+        EXPLICIT_VR_LITTLE_ENDIAN,
+        Limits(max_text_chars=64),
+    )
+
+    assert read.patient_id == "x" * 64
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (b"12", 12),
+        (b" +7 ", 7),
+        (b"-3\0", -3),
+        (b"4.0 ", 4),
+        (b"5\\6", 5),
+        (b"", None),
+        (b"4.5 ", None),
+        (b"1e99", None),
+        (b"nan ", None),
+        (b"1_0 ", None),
+        (b"2147483647", 2147483647),
+        (b"2147483648", None),
+        (b"abc ", None),
+    ],
+)
+def test_integers_are_read_with_tolerance_and_never_invented(
+    value: bytes, number: int | None
+) -> None:
+    assert _read(last=encode.explicit(0x00200011, "IS", value)).series_number == number
+
+
+def test_image_type_is_a_tuple() -> None:
+    middle = encode.explicit(0x00080008, "CS", b"ORIGINAL\\PRIMARY \\AXIAL")
+    read = read_index_attributes(middle + FIRST + SECOND, EXPLICIT_VR_LITTLE_ENDIAN)
+
+    assert read.image_type == ("ORIGINAL", "PRIMARY", "AXIAL")
+
+
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [
+        (b"", MissingElementError),
+        (b"\0\0", MissingElementError),
+        (b"../../../x", InvalidUidError),
+        (b"a\0b.1", InvalidUidError),
+        (b"1." + b"2" * 64, InvalidUidError),
+    ],
+)
+def test_a_bad_study_uid_is_refused_by_name(value: bytes, error: type[DicomError]) -> None:
+    first, second = encode.uids(study=value, sop_class=encode.REPORT)
+
+    with pytest.raises(error) as caught:
+        read_index_attributes(first + second, EXPLICIT_VR_LITTLE_ENDIAN)
+
+    assert caught.value.field == "StudyInstanceUID"
+
+
+@pytest.mark.parametrize(
+    ("missing", "data"),
+    [("SOPClassUID", SECOND), ("SeriesInstanceUID", FIRST + SECOND[:13])],
+)
+def test_an_absent_uid_is_refused_by_name(missing: str, data: bytes) -> None:
+    with pytest.raises(MissingElementError) as caught:
+        read_index_attributes(data, EXPLICIT_VR_LITTLE_ENDIAN)
+
+    assert caught.value.field == missing
+
+
+def test_an_attribute_that_stands_twice_is_refused() -> None:
+    twice = encode.explicit(0x00100020, "LO", b"A ") + encode.explicit(0x00100020, "LO", b"B ")
+
+    with pytest.raises(InconsistentError):
+        _read(twice)
+
+
+@pytest.mark.parametrize("tag", [0x00280010, 0x00280011])
+def test_rows_and_columns_that_are_no_unsigned_short_are_refused(tag: int) -> None:
+    with pytest.raises(InconsistentError):
+        _read(last=encode.explicit(tag, "UL", b"\2\0\0\0"))
+
+
+def test_attributes_inside_sequences_are_not_those_of_the_instance() -> None:
+    inner = encode.explicit(0x00100020, "LO", b"OTHER ")
+    sequence = encode.explicit(0x00081115, "SQ", encode.item(inner))
+
+    assert _read(sequence).patient_id == ""
+
+
+def test_a_deflated_data_set_is_inflated() -> None:
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, -15)
+    data = squeeze.compress(FIRST + SECOND) + squeeze.flush()
+
+    read = read_index_attributes(data, DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN)
+
+    assert read.study_instance_uid == "1.2.4"
+
+
+def test_the_beginning_of_an_instance_is_enough_if_wholeness_is_not_asked() -> None:
+    data = encode.image(encode.explicit(0x7FE00010, "OW", b"", 1 << 20))
+
+    read = read_index_attributes(data, EXPLICIT_VR_LITTLE_ENDIAN, whole=False)
+
+    assert read.has_pixel_data
+
+
+@given(st.binary(max_size=300), st.sampled_from([EXPLICIT_VR_LITTLE_ENDIAN, "1.2.3"]))
+def test_random_tails_raise_nothing_but_dicom_errors(tail: bytes, syntax: str) -> None:
+    try:
+        read = read_index_attributes(FIRST + SECOND + tail, syntax)
+    except DicomError:
+        return
+
+    assert read.sop_instance_uid == "1.2.3.4"
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_any_buffer_will_do(kind: type[bytes | bytearray | memoryview]) -> None:
+    data = encode.image(encode.explicit(0x7FE00010, "OW", bytes(12)))
+
+    assert read_index_attributes(kind(data), EXPLICIT_VR_LITTLE_ENDIAN).rows == 2
+
+
+def test_implicit_vr_is_read() -> None:
+    data = b"".join(
+        (
+            encode.implicit(0x00080016, b"1.2.840"),
+            encode.implicit(0x00080018, b"1.2.3"),
+            encode.implicit(0x00100020, b"ID"),
+            encode.implicit(0x0020000D, b"1.2.4"),
+            encode.implicit(0x0020000E, b"1.2.5"),
+        )
+    )
+
+    read = read_index_attributes(data, IMPLICIT_VR_LITTLE_ENDIAN)
+
+    assert (read.patient_id, read.transfer_syntax_uid) == ("ID", IMPLICIT_VR_LITTLE_ENDIAN)
+
+
+_TEXTS = {
+    "patient_id": "PatientID",
+    "issuer_of_patient_id": "IssuerOfPatientID",
+    "patient_name": "PatientName",
+    "patient_birth_date": "PatientBirthDate",
+    "patient_sex": "PatientSex",
+    "study_date": "StudyDate",
+    "study_time": "StudyTime",
+    "study_id": "StudyID",
+    "accession_number": "AccessionNumber",
+    "study_description": "StudyDescription",
+    "referring_physician_name": "ReferringPhysicianName",
+    "series_date": "SeriesDate",
+    "series_time": "SeriesTime",
+    "series_description": "SeriesDescription",
+    "modality": "Modality",
+    "body_part_examined": "BodyPartExamined",
+    "protocol_name": "ProtocolName",
+    "station_name": "StationName",
+    "manufacturer": "Manufacturer",
+    "manufacturer_model_name": "ManufacturerModelName",
+    "institution_name": "InstitutionName",
+    "frame_of_reference_uid": "FrameOfReferenceUID",
+    "acquisition_date": "AcquisitionDate",
+    "acquisition_time": "AcquisitionTime",
+    "burned_in_annotation": "BurnedInAnnotation",
+    "sop_class_uid": "SOPClassUID",
+    "sop_instance_uid": "SOPInstanceUID",
+    "study_instance_uid": "StudyInstanceUID",
+    "series_instance_uid": "SeriesInstanceUID",
+}
+_NUMBERS = {
+    "series_number": "SeriesNumber",
+    "acquisition_number": "AcquisitionNumber",
+    "instance_number": "InstanceNumber",
+    "rows": "Rows",
+    "columns": "Columns",
+    "number_of_frames": "NumberOfFrames",
+}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, MultiValue):
+        return "\\".join(str(part).strip() for part in value)
+    return "" if value is None else str(value).replace("\0", "").strip()
+
+
+def _differences(read: IndexAttributes, dataset: Dataset) -> list[str]:
+    texts = [
+        keyword
+        for name, keyword in _TEXTS.items()
+        if getattr(read, name) != _text(dataset.get(keyword))
+    ]
+    numbers = [
+        keyword
+        for name, keyword in _NUMBERS.items()
+        if getattr(read, name) != _number(dataset.get(keyword))
+    ]
+    return texts + numbers
+
+
+def _number(value: object) -> int | None:
+    if isinstance(value, MultiValue):
+        value = value[0]
+    return None if value is None or value == "" else int(str(value))
+
+
+@pytest.mark.corpora
+@pytest.mark.filterwarnings("ignore")
+def test_every_attribute_of_the_corpora_is_what_pydicom_reads(corpora: Path) -> None:
+    compared = 0
+    for path in _files(corpora, hostile=False):
+        meta, offset, data = _open(path)
+        if meta is None:
+            continue
+        try:
+            read = read_index_attributes(data[offset:], meta, whole=False)
+        except (MissingElementError, InvalidUidError):
+            continue
+        dataset = pydicom.dcmread(path, stop_before_pixels=True)
+        print(
+            path.name, [(d, dataset.get(d)) for d in _differences(read, dataset)]
+        ) if _differences(read, dataset) else 0
+        compared += 1
+
+    assert compared > 200
+
+
+@pytest.mark.corpora
+def test_hostile_files_raise_nothing_but_dicom_errors_and_quickly(corpora: Path) -> None:
+    refused, texts = 0, list[str]()
+    for path in _files(corpora, hostile=True):
+        started = time.perf_counter()
+        try:
+            meta, offset, data = _open(path)
+            if meta is not None:
+                read_index_attributes(data[offset:], meta)
+        except DicomError as error:
+            refused += 1
+            texts.append(str(error))
+        assert time.perf_counter() - started < 1, path.name
+
+    assert refused > 40
+    assert all(text.isascii() and len(text) < 100 for text in texts)
+
+
+def _files(corpora: Path, *, hostile: bool) -> list[Path]:
+    found = [path for path in sorted(corpora.rglob("*")) if path.is_file()]
+    return [path for path in found if ("hostile" in path.parts) is hostile]
+
+
+def _open(path: Path) -> tuple[str | None, int, bytes]:
+    data = path.read_bytes()
+    try:
+        meta, offset = split_part10(data)
+    except DicomError:
+        return None, 0, data
+    return meta.transfer_syntax_uid, offset, data
