@@ -1,0 +1,30 @@
+"""One stack for the tests that only look, and send, and look again."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from services.runtime.client import MeshChannel
+from tests.support.stack import RunningStack
+from tests.support.studies import operator_channel
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    with RunningStack(tmp_path_factory.mktemp("stack") / "data") as running:
+        yield running
+
+
+@pytest.fixture
+async def channel(stack: RunningStack) -> AsyncIterator[MeshChannel]:
+    async with operator_channel(stack) as opened:
+        yield opened
+
+
+@pytest.fixture
+def dcmtk() -> None:
+    if shutil.which("storescu") is None:
+        pytest.skip("DCMTK is not installed: apt-get install dcmtk")
