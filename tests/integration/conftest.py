@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from services.runtime.client import MeshChannel
-from tests.support.stack import RunningStack
+from tests.support.running_stack import RunningStack
 from tests.support.studies import operator_channel
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with RunningStack(tmp_path_factory.mktemp("stack") / "data") as running:
+def stack() -> Iterator[RunningStack]:
+    with RunningStack() as running:
         yield running
 
 

@@ -6,7 +6,6 @@ import gzip
 from collections.abc import Callable
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -16,8 +15,8 @@ from heimdallr.archive.v1.archive_service_pb2_grpc import ArchiveServiceStub
 from heimdallr.workflow.v1 import workflow_service_pb2 as pb
 from services.runtime.client import MeshChannel
 from tests.support.corpora import corpus
-from tests.support.nifti_series import write_ct_series
-from tests.support.stack import RunningStack
+from tests.support.nifti_series import read_nifti, write_ct_series
+from tests.support.running_stack import RunningStack
 from tests.support.studies import results, settled, storescu, workflow
 
 pytestmark = [
@@ -80,7 +79,7 @@ async def test_tissue_of_a_real_trunk_agrees_with_totalsegmentator(
 ) -> None:
     root = corpus("totalsegmentator")
     uid = write_ct_series(root / "example_ct.nii.gz", tmp_path)
-    reference = np.asanyarray(nibabel.load(root / "example_seg.nii.gz").dataobj)
+    reference, _ = read_nifti(root / "example_seg.nii.gz")
 
     assert storescu(stack.dicom_port, [tmp_path], "+sd").returncode == 0
     study = await settled(channel, uid)
@@ -111,8 +110,7 @@ async def _labelmap(
     chunks = [c.data async for c in ArchiveServiceStub(channel).FetchResult(request)]
     path = folder / "labels.nii"
     path.write_bytes(gzip.decompress(b"".join(chunks)))
-    image = nibabel.as_closest_canonical(nibabel.load(path))
-    return np.asanyarray(image.dataobj).astype(np.uint8)
+    return read_nifti(path)[0].astype(np.uint8)
 
 
 def _dice(ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> float:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import nibabel
 import numpy as np
+from nibabel.funcs import as_closest_canonical
+from nibabel.nifti1 import Nifti1Image
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 _INTERCEPT: Final = -1024
 
 
+def read_nifti(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Return the voxels of a NIfTI, axes (i to the right, j to the front, k to the head), and the
+    affine to RAS+ millimetres.
+    """
+    image = as_closest_canonical(Nifti1Image.from_filename(path))
+    return np.asanyarray(image.dataobj), np.asarray(image.affine, np.float64)
+
+
 def write_ct_series(nifti: Path, folder: Path) -> str:
     """Write an axial RAS+ CT as DICOM slices, from the feet up; return its Study Instance UID."""
-    image = nibabel.load(nifti)
-    hu = np.asanyarray(image.dataobj)  # (i to the right, j to the front, k to the head)
-    affine = image.affine
+    hu, affine = read_nifti(nifti)
     study = generate_uid(entropy_srcs=[nifti.name])
     for index in range(hu.shape[2]):
         # DICOM rows run to the back and columns to the left (LPS): turn both axes.
@@ -29,7 +37,11 @@ def write_ct_series(nifti: Path, folder: Path) -> str:
 
 
 def _slice(
-    pixels: np.ndarray, corner_ras: np.ndarray, affine: np.ndarray, index: int, study: UID
+    pixels: NDArray[Any],
+    corner_ras: NDArray[np.float64],
+    affine: NDArray[np.float64],
+    index: int,
+    study: UID,
 ) -> Dataset:
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()

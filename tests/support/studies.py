@@ -15,7 +15,7 @@ from heimdallr.workflow.v1 import workflow_service_pb2 as pb
 from heimdallr.workflow.v1.workflow_service_pb2_grpc import WorkflowServiceStub
 from services.runtime.client import MeshChannel, open_channel
 from services.runtime.token_source import FileTokenSource
-from tests.support.stack import RunningStack
+from tests.support.running_stack import RunningStack
 
 SETTLED: Final = frozenset({archive_pb.STUDY_STATE_READY, archive_pb.STUDY_STATE_HELD})
 
