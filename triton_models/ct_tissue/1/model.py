@@ -6,7 +6,7 @@ import json
 from typing import Any, Final
 
 import numpy as np
-import triton_python_backend_utils as pb_utils  # type: ignore[import-not-found]
+import triton_python_backend_utils as pb_utils
 from ct_tissue.segmentation import segment
 
 SPACING_RANGE_MM: Final = (0.1, 20.0)

@@ -19,6 +19,9 @@ SEED_RUN_MM: Final = 15.0
 SEED_FILL: Final = 0.5
 SEED_MIDLINE: Final = (0.3, 0.7)
 
+WALL_HU: Final = -475
+"""Mid-point between the lumen (-1000) and its wall (50)."""
+
 LADDER_START: Final = 30
 LADDER_STEP: Final = 15
 LADDER_STOP_HU: Final = -700
@@ -52,7 +55,7 @@ def airway_mask(
     if not seed.any():
         return np.zeros(hu.shape, dtype=bool)
     lumen = _grow(coarse, inside, seed, float(np.prod(coarse_mm)) / 1000.0)
-    return _with_rim(lumen, air, step)
+    return _with_rim(hu, lumen, air, step)
 
 
 def _block_mean(hu: NDArray[np.int16], step: int) -> NDArray[np.int16]:
@@ -134,7 +137,7 @@ def _grow(hu: NDArray[np.int16], inside: Mask, seed: Mask, voxel_ml: float) -> M
     return lumen
 
 
-def _with_rim(coarse: Mask, air: Mask, step: int) -> Mask:
+def _with_rim(hu: NDArray[np.int16], coarse: Mask, air: Mask, step: int) -> Mask:
     """Bring the lumen to the full grid, out to the mid-point of its wall but not into lung."""
     airway = np.zeros(air.shape, dtype=bool)
     for z in np.flatnonzero(coarse.any(axis=(1, 2))):
@@ -143,5 +146,5 @@ def _with_rim(coarse: Mask, air: Mask, step: int) -> Mask:
         full[: block.shape[0], : block.shape[1]] = block
         full &= air[z]
         lung = dilate(opened(air[z] & ~full, step), 1)
-        airway[z] = full | (dilate(full, step) & air[z] & ~lung)
+        airway[z] = full | (dilate(full, step) & air[z] & (hu[z] < WALL_HU) & ~lung)
     return airway

@@ -47,9 +47,8 @@ def bone_mask(hu: NDArray[np.int16], body: Mask, spacing_mm: tuple[float, float,
     margin = radius_px(ENVELOPE_MM, pixel_mm)
     for z in np.flatnonzero(bone.any(axis=(1, 2))):
         box = bounding_box(bone[z], margin)
-        whole = _whole(hu[z][box], bone[z][box], pixel_mm)
-        bone[z][box] = _edged(hu[z][box], whole, pixel_mm) & body[z][box]
-    return bone
+        bone[z][box] = _whole(hu[z][box], bone[z][box], pixel_mm) & body[z][box]
+    return _edged(hu, bone, spacing_mm)
 
 
 def _dense_components(
@@ -82,9 +81,17 @@ def _whole(hu: NDArray[np.int16], bone: Mask, pixel_mm: float) -> Mask:
     return np.asarray(shut | marrow[numbered], dtype=bool)
 
 
-def _edged(hu: NDArray[np.int16], bone: Mask, pixel_mm: float) -> Mask:
+def _edged(hu: NDArray[np.int16], bone: Mask, spacing_mm: tuple[float, float, float]) -> Mask:
     """Drop edge voxels below half of their bone's peak: the larger part of them is not bone."""
-    edge = bone & ~erode(bone, 1)
-    width = 2 * radius_px(PEAK_MM, pixel_mm) + 1
-    peak = ndimage.maximum_filter(np.where(bone, hu, SOFT_HU), size=width)
-    return np.asarray(bone & ~(edge & (hu < (peak + SOFT_HU) // 2)))
+    edged = bone.copy()
+    width = 2 * radius_px(PEAK_MM, max(spacing_mm[1:])) + 1
+    for z in np.flatnonzero(bone.any(axis=(1, 2))):
+        box = bounding_box(bone[z], width)
+        # The slices above and below count: a rib that only grazes this one has its peak there.
+        near = slice(max(z - 1, 0), z + 2)
+        inside = bone[near][(slice(None), *box)]
+        dense = np.where(inside, hu[near][(slice(None), *box)], SOFT_HU).max(axis=0)
+        peak = ndimage.maximum_filter(dense, size=width)
+        faint = hu[z][box] < (peak + SOFT_HU) // 2
+        edged[z][box] &= ~(faint & ~erode(bone[z][box], 1))
+    return edged
