@@ -6,7 +6,7 @@ down. A file that was applied is never edited, renamed or removed. Code must run
 after each file.
 
 ``python -m services.runtime.migrate services.coordinator.access`` reads the database's address from
-``HEIMDALLR_POSTGRES_DSN``.
+``HEIMDALLR_DATABASE_DSN``.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ class Migration:
         return hashlib.sha256(self.sql.encode("utf-8")).hexdigest()
 
 
-class PostgresSettings(BaseSettings):
+class DatabaseSettings(BaseSettings):
     """Address of the database, a secret because it may hold a password."""
 
-    model_config = SettingsConfigDict(env_prefix="HEIMDALLR_POSTGRES_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="HEIMDALLR_DATABASE_", frozen=True)
 
     dsn: SecretStr
 
@@ -140,7 +140,7 @@ async def _check_applied(borrowed: Connection, schema: str, files: list[Migratio
 
 
 async def _main(packages: Sequence[str]) -> int:
-    settings = load_settings(PostgresSettings)
+    settings = load_settings(DatabaseSettings)
     pool = await open_pool(settings.dsn.get_secret_value(), application_name="migrate")
     try:
         await apply(pool, packages)
