@@ -50,6 +50,11 @@ class StagedFile:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             self._descriptor = os.open(self._path, flags, 0o600)
 
+    @property
+    def path(self) -> Path:
+        """The file while it is written; only to be read."""
+        return self._path
+
     def write(self, chunk: bytes | bytearray | memoryview) -> None:
         """Append bytes.
 
