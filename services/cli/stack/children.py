@@ -85,8 +85,7 @@ def child_environ(
         "HEIMDALLR_BLOBS": layout.blobs.as_uri(),
         "HEIMDALLR_LOG_LEVEL": settings.log_level,
     }
-    if _is_checkout():
-        values["PYTHONPATH"] = f"{_REPOSITORY_ROOT}:{_REPOSITORY_ROOT / 'gen/python'}"
+    values["PYTHONPATH"] = os.pathsep.join(_import_folders())
     return values | _own_values(name, layout, settings, dsn, triton_port)
 
 
@@ -120,5 +119,8 @@ def _own_values(
     return {}
 
 
-def _is_checkout() -> bool:
-    return (_REPOSITORY_ROOT / "gen/python").is_dir()
+def _import_folders() -> list[str]:
+    generated = _REPOSITORY_ROOT / "gen/python"
+    checkout = [str(_REPOSITORY_ROOT), str(generated)] if generated.is_dir() else []
+    given = os.environ.get("PYTHONPATH", "")
+    return checkout + [folder for folder in given.split(os.pathsep) if folder]

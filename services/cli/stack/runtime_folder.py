@@ -41,7 +41,8 @@ def prepare_private_folder(folder: Path, account: Account | None = None) -> None
         FolderError: If it exists as something else, belongs to another user, or others may
             write to it: whoever owns the folder owns every socket in it.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not folder.exists() and not folder.is_symlink():
+        folder.mkdir(mode=0o700, parents=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
         raise FolderError(f"{folder} is not a folder")

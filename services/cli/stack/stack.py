@@ -162,7 +162,8 @@ class Stack:
 
     def _prepare(self) -> None:
         layout, settings = self.layout, self.settings
-        account = None if settings.database else database_account()
+        embedded = settings.database is None and "postgres" not in settings.without
+        account = database_account() if embedded else None
         _prepare_data(layout.data, account)
         self._lock = lock_data_folder(layout)
         kill_orphans(layout.run)
