@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable
 from typing import Final
 
-from pydicom._dicom_dict import DicomDictionary
+from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 
 from services.dicom.errors import LimitExceededError, MalformedError, TruncatedError
 
@@ -27,15 +27,24 @@ _FORMS: Final[dict[bytes, tuple[str, bool]]] = {
     for i in range(0, len(vrs), 2)
 }
 _DICTIONARY_VRS: Final[dict[int, str]] = {tag: entry[0] for tag, entry in DicomDictionary.items()}
+# Overlays and curves: groups 60xx and 50xx (PS3.5 section 7.6).
+_REPEATING_VRS: Final[dict[int, str]] = {
+    int(mask.replace("x", "0"), 16): entry[0]
+    for mask, entry in RepeatersDictionary.items()
+    if mask[2:4] == "xx"
+}
 _INFLATE_STEP: Final = 1 << 20
 
 
 def dictionary_vr(tag: int) -> str:
     """VR of PS3.6 for a tag, as in "US or SS"; "UN" for private and unknown ones."""
-    vr = _DICTIONARY_VRS.get(tag)
+    vr = _DICTIONARY_VRS.get(tag) or _REPEATING_VRS.get(tag & 0xFF00FFFF)
     if vr is not None:
         return vr
-    return "UL" if tag & 0xFFFF == 0 else "UN"
+    if tag & 0xFFFF == 0:
+        return "UL"
+    creator = tag & 0x00010000 and 0x10 <= tag & 0xFFFF <= 0xFF
+    return "LO" if creator else "UN"
 
 
 def header_reader(data: Buffer, *, explicit_vr: bool, little_endian: bool) -> HeaderReader:
