@@ -81,3 +81,122 @@ LIMIT $2;
 SELECT instance_id, series_id, study_id, sha256, size_bytes, attributes, generation,
        instance_number, receive_time
 FROM archive.instance WHERE instance_id = $1;
+
+-- held_instances: which of some SOP Instance UIDs are taken, and by what
+SELECT i.sop_instance_uid, i.instance_id, i.series_id, i.study_id, s.study_instance_uid,
+       i.sha256, i.generation
+FROM archive.instance AS i JOIN archive.study AS s USING (study_id)
+WHERE i.sop_instance_uid = ANY ($1::text[]);
+
+-- lock_studies: hold studies in one order until the transaction ends
+SELECT study_id, study_instance_uid, state, generation, modalities,
+       grew_event_time IS NULL OR grew_event_time < now() - interval '1 second' AS tell_growth
+FROM archive.study WHERE study_instance_uid = ANY ($1::text[])
+ORDER BY study_instance_uid FOR UPDATE;
+
+-- add_patients: patients not known yet
+INSERT INTO archive.patient (patient_id, patient_key, patient_id_text, issuer_of_patient_id)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
+    AS fresh (patient_id, patient_key, patient_id_text, issuer_of_patient_id)
+ORDER BY patient_key
+ON CONFLICT (patient_key) DO NOTHING;
+
+-- add_studies: studies not known yet; a row for each that was added
+INSERT INTO archive.study
+    (study_id, study_instance_uid, patient_id, patient_id_text, issuer_of_patient_id,
+     patient_name, patient_birth_date, patient_sex, study_date, study_day, study_time,
+     accession_number, study_id_text, study_description, referring_physician_name, search)
+SELECT fresh.study_id, fresh.study_instance_uid, p.patient_id, fresh.patient_id_text,
+       fresh.issuer_of_patient_id, fresh.patient_name, fresh.patient_birth_date,
+       fresh.patient_sex, fresh.study_date, fresh.study_day, fresh.study_time,
+       fresh.accession_number, fresh.study_id_text, fresh.study_description,
+       fresh.referring_physician_name, array_to_tsvector(string_to_array(fresh.words, E'\n'))
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+            $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[],
+            $14::text[], $15::text[], $16::text[])
+    AS fresh (study_id, study_instance_uid, patient_key, patient_id_text, issuer_of_patient_id,
+              patient_name, patient_birth_date, patient_sex, study_date, study_day, study_time,
+              accession_number, study_id_text, study_description, referring_physician_name, words)
+JOIN archive.patient AS p USING (patient_key)
+ORDER BY fresh.study_instance_uid
+ON CONFLICT (study_instance_uid) DO NOTHING
+RETURNING study_id;
+
+-- add_to_series: series with the number of instances that come to each
+INSERT INTO archive.series
+    (series_id, study_id, series_instance_uid, modality, series_description, series_number,
+     body_part_examined, instance_count, last_generation)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::integer[],
+                     $7::text[], $8::integer[], $9::integer[])
+    AS fresh (series_id, study_id, series_instance_uid, modality, series_description,
+              series_number, body_part_examined, instance_count, last_generation)
+ORDER BY study_id, series_instance_uid
+ON CONFLICT (study_id, series_instance_uid) DO UPDATE
+SET instance_count = series.instance_count + excluded.instance_count,
+    last_receive_time = now(),
+    last_generation = excluded.last_generation
+RETURNING series_id, study_id, series_instance_uid;
+
+-- add_instances: a row for each that was added
+INSERT INTO archive.instance
+    (instance_id, series_id, study_id, sop_instance_uid, sop_class_uid, sha256, size_bytes,
+     generation, instance_number, attributes, association_id, receive_time)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[],
+                     $7::bigint[], $8::integer[], $9::integer[], $10::bytea[], $11::uuid[],
+                     $12::timestamptz[])
+    AS fresh (instance_id, series_id, study_id, sop_instance_uid, sop_class_uid, sha256,
+              size_bytes, generation, instance_number, attributes, association_id, receive_time)
+ORDER BY sop_instance_uid
+ON CONFLICT (sop_instance_uid) DO NOTHING
+RETURNING instance_id;
+
+-- add_conflicts: bytes kept aside; the study of each that was added
+INSERT INTO archive.conflict
+    (conflict_id, instance_id, study_id, sha256, size_bytes, attributes, association_id,
+     receive_time)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bigint[], $6::bytea[],
+                     $7::uuid[], $8::timestamptz[])
+    AS fresh (conflict_id, instance_id, study_id, sha256, size_bytes, attributes,
+              association_id, receive_time)
+ORDER BY instance_id, sha256
+ON CONFLICT (instance_id, sha256) DO NOTHING
+RETURNING study_id;
+
+-- count_conflicts: add to the number of conflicts of studies
+UPDATE archive.study AS s SET conflict_count = s.conflict_count + more.conflicts
+FROM unnest($1::uuid[], $2::integer[]) AS more (study_id, conflicts)
+WHERE s.study_id = more.study_id;
+
+-- grow_studies: count what came; opens the generation that was decided
+UPDATE archive.study AS s
+SET instance_count = s.instance_count + more.instances,
+    series_count = s.series_count + more.series,
+    generation = more.generation,
+    state = 'receiving',
+    evidence = CASE WHEN more.generation = s.generation THEN s.evidence END,
+    last_receive_time = now(),
+    grew_event_time = CASE WHEN more.told THEN now() ELSE s.grew_event_time END
+FROM unnest($1::uuid[], $2::integer[], $3::integer[], $4::integer[], $5::boolean[])
+    AS more (study_id, instances, series, generation, told)
+WHERE s.study_id = more.study_id;
+
+-- set_modalities: modalities of one study
+UPDATE archive.study SET modalities = $2 WHERE study_id = $1;
+
+-- note_associations: which associations bring which studies
+INSERT INTO archive.association (association_id, study_id, generation)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::integer[])
+    AS fresh (association_id, study_id, generation)
+ORDER BY association_id, study_id
+ON CONFLICT (association_id, study_id) DO UPDATE
+SET generation = excluded.generation, last_receive_time = now();
+
+-- lock_associations: hold rows in one order until the transaction ends
+SELECT association_id FROM archive.association
+WHERE association_id = ANY ($1::uuid[])
+ORDER BY association_id, study_id FOR UPDATE;
+
+-- close_associations: senders that have gone
+UPDATE archive.association AS a SET open = false, released = gone.released
+FROM unnest($1::uuid[], $2::boolean[]) AS gone (association_id, released)
+WHERE a.association_id = gone.association_id;

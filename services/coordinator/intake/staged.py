@@ -1,0 +1,53 @@
+"""Whether blobs that were said to be staged are there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from services.coordinator.intake.rejection import RejectedError, RejectionReason
+from services.runtime.blob_ref import BlobRef
+from services.runtime.blobs import BlobStore
+
+
+class StagedBlobs(Protocol):
+    """Knows which blobs are there."""
+
+    async def missing(self, refs: Sequence[BlobRef]) -> dict[BlobRef, RejectedError]:
+        """Return the blobs that are not there with their full size, and why."""
+        ...
+
+
+class StoredBlobs:
+    """Looks into a blob store; a local one is looked at in one go."""
+
+    def __init__(self, blobs: BlobStore) -> None:
+        self._blobs = blobs
+
+    async def missing(self, refs: Sequence[BlobRef]) -> dict[BlobRef, RejectedError]:
+        """See ``StagedBlobs``."""
+        distinct = set(refs)
+        if not distinct:
+            return {}
+        if self._blobs.local_path(next(iter(distinct))) is not None:
+            found = await asyncio.to_thread(self._local, distinct)
+        else:
+            present = await asyncio.gather(*(self._blobs.exists(ref) for ref in distinct))
+            found = {ref for ref, there in zip(distinct, present, strict=True) if there}
+        return {ref: _not_there() for ref in distinct - found}
+
+    def _local(self, refs: Iterable[BlobRef]) -> set[BlobRef]:
+        return {ref for ref in refs if self._has_size(ref)}
+
+    def _has_size(self, ref: BlobRef) -> bool:
+        path = self._blobs.local_path(ref)
+        try:
+            return path is not None and path.stat().st_size == ref.size_bytes
+        except FileNotFoundError:
+            return False
+
+
+def _not_there() -> RejectedError:
+    rule = "in the blob store, with that size"
+    return RejectedError("staged", rule, RejectionReason.BLOB_NOT_FOUND)

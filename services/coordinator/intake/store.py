@@ -1,0 +1,109 @@
+"""One transaction for a batch of instances and departures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import asyncpg
+
+from services.coordinator.archive.arrival import Indexed
+from services.coordinator.archive.indexer import AssociationEnd, Indexer, IndexRaceError
+from services.coordinator.intake.envelope import Departure, Envelope, Source
+from services.runtime.errors import DependencyUnavailableError, StorageFullError
+from services.runtime.postgres import Connection, Pool, transaction
+from services.runtime.queries import load_queries
+
+_QUERIES: Final = load_queries("services.coordinator.intake")
+_ATTEMPTS: Final = 8
+_RACES: Final = (IndexRaceError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+# What a value in an envelope can cause, however odd: only its own instance may suffer.
+_CAUSED_BY_VALUES: Final = (
+    asyncpg.DataError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.ProgramLimitExceededError,
+)
+
+
+class UnfitBatchError(Exception):
+    """Something in the batch cannot be stored; parts of it may."""
+
+
+class IntakeStore:
+    """Commits batches durably."""
+
+    def __init__(self, pool: Pool, indexer: Indexer) -> None:
+        self._pool = pool
+        self._indexer = indexer
+
+    async def commit(
+        self, envelopes: Sequence[Envelope], departures: Sequence[Departure]
+    ) -> list[Indexed]:
+        """Write a batch; on return it is flushed to disk.
+
+        Returns:
+            What became of each envelope, in the order given.
+
+        Raises:
+            UnfitBatchError: A value in it cannot be stored; nothing was.
+            StorageFullError: No room; nothing was stored.
+            DependencyUnavailableError: The database cannot be reached or is overloaded.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                return await self._commit_once(envelopes, departures)
+            except _RACES:
+                continue
+            except _CAUSED_BY_VALUES as error:
+                raise UnfitBatchError(type(error).__name__) from None
+            except asyncpg.DiskFullError:
+                raise StorageFullError from None
+            except (asyncpg.QueryCanceledError, asyncpg.OperatorInterventionError):
+                break
+        raise DependencyUnavailableError("postgres")
+
+    async def _commit_once(
+        self, envelopes: Sequence[Envelope], departures: Sequence[Departure]
+    ) -> list[Indexed]:
+        async with transaction(self._pool) as connection:
+            # An answer promises a flushed WAL, whatever the server's own setting.
+            await connection.execute("SET LOCAL synchronous_commit TO on")
+            indexed: list[Indexed] = []
+            if envelopes:
+                arrivals = [envelope.arrival for envelope in envelopes]
+                indexed = await self._indexer.index(connection, arrivals)
+            await self._note_sources(connection, envelopes, departures)
+            if departures:
+                await self._note_departures(connection, departures)
+            return indexed
+
+    async def _note_sources(
+        self,
+        connection: Connection,
+        envelopes: Sequence[Envelope],
+        departures: Sequence[Departure],
+    ) -> None:
+        sources: dict[str, Source] = {}
+        for item in (*envelopes, *departures):
+            sources.setdefault(item.source.association_id, item.source)
+        await connection.execute(
+            _QUERIES["note_sources"],
+            list(sources),
+            [source.door.value for source in sources.values()],
+            [source.calling_ae_title for source in sources.values()],
+            [source.called_ae_title for source in sources.values()],
+            [source.peer_address for source in sources.values()],
+        )
+
+    async def _note_departures(
+        self, connection: Connection, departures: Sequence[Departure]
+    ) -> None:
+        last = {departure.source.association_id: departure for departure in departures}
+        columns: list[list[Any]] = [
+            list(last),
+            [departure.released for departure in last.values()],
+            [departure.instance_count for departure in last.values()],
+        ]
+        await connection.execute(_QUERIES["note_ends"], *columns)
+        ends = [AssociationEnd(key, departure.released) for key, departure in last.items()]
+        await self._indexer.close_associations(connection, ends)
