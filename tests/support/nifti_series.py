@@ -16,8 +16,9 @@ _INTERCEPT: Final = -1024
 
 
 def read_nifti(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Return the voxels of a NIfTI, axes (i to the right, j to the front, k to the head), and the
-    affine to RAS+ millimetres.
+    """Return the voxels of a NIfTI and the affine to RAS+ millimetres.
+
+    Axes of the voxels: (i to the right, j to the front, k to the head).
     """
     image = as_closest_canonical(Nifti1Image.from_filename(path))
     return np.asanyarray(image.dataobj), np.asarray(image.affine, np.float64)
