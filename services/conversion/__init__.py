@@ -1,0 +1,1 @@
+"""Chooses series, judges their geometry, and makes volumes, pictures and metadata of them."""

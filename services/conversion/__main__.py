@@ -1,0 +1,35 @@
+"""Runs the conversion service."""
+
+from __future__ import annotations
+
+import grpc
+
+from heimdallr.conversion.v1 import conversion_service_pb2_grpc as pb_grpc
+from services.conversion.service import ConversionService
+from services.conversion.settings import ConversionSettings
+from services.conversion.workspace import Workspaces
+from services.runtime.blobs import open_blobs
+from services.runtime.logs import configure_logs
+from services.runtime.server import run, serve
+from services.runtime.settings import RuntimeSettings, load_settings
+
+
+async def main() -> None:
+    """Serve until told to stop."""
+    runtime, settings = load_settings(RuntimeSettings), load_settings(ConversionSettings)
+    configure_logs(runtime.log_level, runtime.service_name)
+    blobs = open_blobs(runtime.blobs, free_bytes=runtime.blobs_free_bytes)
+    workspaces = Workspaces(settings.work_folder)
+    service = ConversionService(blobs, workspaces, settings)
+
+    def add(server: grpc.aio.Server) -> None:
+        pb_grpc.add_ConversionServiceServicer_to_server(service, server)
+
+    try:
+        await serve(runtime, add)
+    finally:
+        workspaces.close()
+
+
+if __name__ == "__main__":
+    run(main)

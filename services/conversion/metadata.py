@@ -1,0 +1,77 @@
+"""The DICOM JSON metadata of a series (PS3.18 Annex F), gzipped, made once and served often."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import mmap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from services.conversion.series import InstanceFacts
+from services.dicom.errors import DicomError
+from services.dicom.json import JsonObject, header_json
+from services.dicom.part10 import split_part10
+
+MEDIA_TYPE: Final = "application/gzip"
+_LEVEL: Final = 5
+
+
+def write_metadata(files: Sequence[Path], facts: Sequence[InstanceFacts], target: Path) -> None:
+    """Write a gzipped JSON array with one object an instance, in the order given.
+
+    Bulk data is left out. An instance whose header cannot be written whole is there with its
+    identifiers alone. The same files give the same bytes.
+
+    Args:
+        files: DICOM files.
+        facts: What the index knows of each.
+        target: File to write.
+    """
+    with target.open("wb") as raw, gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0) as out:
+        for number, (path, known) in enumerate(zip(files, facts, strict=True)):
+            out.write(b"," if number else b"[")
+            out.write(_encoded(_object(path, known)))
+        out.write(b"]" if files else b"[]")
+
+
+def _encoded(content: JsonObject) -> bytes:
+    # allow_nan would write what is not JSON.
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.encode("utf-8", "replace")
+
+
+def _object(path: Path, known: InstanceFacts) -> JsonObject:
+    try:
+        return _header(path)
+    except (DicomError, ValueError):
+        return _identifiers(known)
+
+
+def _header(path: Path) -> JsonObject:
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        meta, start = split_part10(content[: 1 << 20])
+        whole = memoryview(content)
+        try:
+            return header_json(whole[start:], meta.transfer_syntax_uid)
+        finally:
+            _release(whole)
+
+
+def _release(view: memoryview) -> None:
+    try:
+        view.release()
+    except BufferError:
+        # A slice of it is still referenced by the frame of an exception; it goes with that.
+        return
+
+
+def _identifiers(known: InstanceFacts) -> JsonObject:
+    uids = {
+        "00080016": known.sop_class_uid,
+        "00080018": known.sop_instance_uid,
+        "0020000D": known.study_instance_uid,
+        "0020000E": known.series_instance_uid,
+    }
+    return {tag: {"vr": "UI", "Value": [uid]} for tag, uid in uids.items() if uid}
