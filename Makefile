@@ -40,7 +40,7 @@ test: setup ## every test; with CI=true a skipped one fails the run
 	pytest $(ARGS)
 
 bench: setup ## measure against the peers and write docs/benchmarks.md
-	python scripts/bench.py $(ARGS)
+	python -m scripts.bench $(ARGS)
 
 check: check-format check-types check-imports check-contracts check-generated check-licenses check-docs check-web ## everything that can be said without running it
 

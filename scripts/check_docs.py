@@ -1,5 +1,6 @@
-"""Check the Markdown of the project: every relative link leads somewhere, every anchor exists,
-and every test that docs/features.md names is there.
+"""Check the Markdown of the project.
+
+Every relative link leads somewhere, every anchor exists, and every test that is named is there.
 """
 
 from __future__ import annotations
