@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pydicom.datadict import keyword_for_tag
+
 from services.dicom import charset
 from services.dicom.encoding import Buffer, inflate
 from services.dicom.errors import InconsistentError, MissingElementError, TruncatedError
@@ -172,7 +174,7 @@ class _Header:
             if element.tag in PIXEL_TAGS:
                 self.pixels = element
             elif element.tag in self.elements:
-                raise InconsistentError(f"{element.tag:08X}", "stands twice in the data set")
+                raise InconsistentError(keyword_for_tag(element.tag), "stands twice")
             else:
                 self.elements[element.tag] = element
         self._encodings = charset.encodings_of(self.raw(_CHARACTER_SET, 256))

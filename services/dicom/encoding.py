@@ -33,7 +33,7 @@ _REPEATING_VRS: Final[dict[int, str]] = {
     for mask, entry in RepeatersDictionary.items()
     if mask[2:4] == "xx"
 }
-_INFLATE_STEP: Final = 1 << 20
+_INFLATE_STEP: Final = 256 << 10
 
 
 def dictionary_vr(tag: int) -> str:
@@ -122,7 +122,7 @@ def fragments_end(
     raise LimitExceededError("PixelData", "too many fragments")
 
 
-def inflate(data: Buffer, max_bytes: int) -> bytes:
+def inflate(data: Buffer, max_bytes: int) -> bytearray:
     """Inflate a raw deflate stream, never past a bound (PS3.5 section A.5).
 
     Raises:
@@ -131,18 +131,20 @@ def inflate(data: Buffer, max_bytes: int) -> bytes:
         TruncatedError: The stream ends early.
     """
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    parts: list[bytes] = []
-    size, rest = 0, bytes(data)
+    inflated = bytearray()
     try:
-        while not inflater.eof:
-            part = inflater.decompress(rest, _INFLATE_STEP)
-            rest = inflater.unconsumed_tail
-            if not part and not rest and not inflater.eof:
-                raise TruncatedError("data set", "deflate stream ends early")
-            parts.append(part)
-            size += len(part)
-            if size > max_bytes:
-                raise LimitExceededError("data set", "too large when inflated")
+        for start in range(0, len(data), _INFLATE_STEP):
+            rest = bytes(data[start : start + _INFLATE_STEP])
+            full = True
+            while (rest or full) and not inflater.eof:
+                part = inflater.decompress(rest, _INFLATE_STEP)
+                inflated += part
+                # A full step may leave output inside zlib after all input was taken.
+                rest, full = inflater.unconsumed_tail, len(part) == _INFLATE_STEP
+                if len(inflated) > max_bytes:
+                    raise LimitExceededError("data set", "too large when inflated")
     except zlib.error:
         raise MalformedError("data set", "not a deflate stream") from None
-    return b"".join(parts)
+    if not inflater.eof:
+        raise TruncatedError("data set", "deflate stream ends early")
+    return inflated

@@ -174,6 +174,17 @@ def test_headers_of_the_corpora_are_what_pydicom_writes(corpora: Path) -> None:
     assert compared > 60
 
 
+@pytest.mark.corpora
+def test_hostile_headers_become_valid_json_or_dicom_errors(corpora: Path) -> None:
+    headers = [_header(path) for path in sorted((corpora / "hostile").rglob("*"))]
+
+    written = [header for header in headers if header is not None]
+
+    assert len(written) > 50
+    assert len(written) < len(headers)
+    assert all(json.dumps(header, allow_nan=False) for header in written)
+
+
 def _header(path: Path) -> dict[str, Any] | None:
     try:
         data = path.read_bytes()
@@ -202,7 +213,11 @@ def _differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
 def _plain(values: list[Any]) -> list[Any]:
     """Values without differences of padding and of how empty ones are written."""
     stripped = [v.strip() if isinstance(v, str) else _name(v) for v in values]
-    return [v or None for v in stripped] if any(v not in (None, "") for v in stripped) else []
+    return (
+        [None if v == "" else v for v in stripped]
+        if any(v not in (None, "") for v in stripped)
+        else []
+    )
 
 
 def _name(value: Any) -> Any:

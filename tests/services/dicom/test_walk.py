@@ -257,3 +257,11 @@ def test_almost_valid_bytes_raise_nothing_but_dicom_errors(
             continue
 
         assert count <= len(data)
+
+
+@pytest.mark.parametrize("size", [0, 1, (256 << 10) - 1, 256 << 10, (256 << 10) + 1, 1 << 20])
+def test_inflating_gives_back_what_was_deflated(size: int) -> None:
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, -15)
+    stream = squeeze.compress(bytes(size)) + squeeze.flush()
+
+    assert inflate(stream + b"\0", size + 1) == bytes(size)
