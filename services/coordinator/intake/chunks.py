@@ -111,6 +111,11 @@ class ChunkAssembler:
         """Return whether chunks of this instance are still to come."""
         return sequence in self._open or sequence in self._dropped
 
+    @property
+    def unfinished(self) -> list[int]:
+        """Sequences of the instances that are half done."""
+        return list(self._open)
+
     async def close(self) -> None:
         """Forget everything half done."""
         for sequence in list(self._open):

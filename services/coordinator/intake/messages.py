@@ -146,7 +146,7 @@ def rejected(sequence: int, error: RejectedError) -> pb.IngestResponse:
 
 def clean_attributes(attributes: InstanceAttributes) -> None:
     """Remove NULs, cut text at 1,024 characters and forget fields that are not ours."""
-    attributes.DiscardUnknownFields()  # type: ignore[attr-defined] # absent from the stubs
+    attributes.DiscardUnknownFields()
     for name in _TEXT_FIELDS:
         text = getattr(attributes, name)
         if len(text) > MAX_TEXT or "\0" in text:

@@ -84,8 +84,8 @@ class IntakeStore:
         departures: Sequence[Departure],
     ) -> None:
         sources: dict[str, Source] = {}
-        for item in (*envelopes, *departures):
-            sources.setdefault(item.source.association_id, item.source)
+        for source in (*(e.source for e in envelopes), *(d.source for d in departures)):
+            sources.setdefault(source.association_id, source)
         await connection.execute(
             _QUERIES["note_sources"],
             list(sources),
