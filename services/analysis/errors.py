@@ -18,16 +18,6 @@ class ModelUnavailableError(ServiceError):
         super().__init__(f"{model} is not available now: {why}", model=model)
 
 
-class ModelNotFoundError(ServiceError):
-    """No model of that name is registered."""
-
-    code = grpc.StatusCode.NOT_FOUND
-    reason = ErrorReason.ERROR_REASON_MODEL_NOT_FOUND
-
-    def __init__(self, model: str) -> None:
-        super().__init__("no model of that name is registered", model=model)
-
-
 class ModelOutputInvalidError(ServiceError):
     """The model answered with something its card does not allow."""
 

@@ -147,3 +147,13 @@ class LimitExceededError(ServiceError):
 
     def __init__(self, limit: str) -> None:
         super().__init__(f"the limit {limit} is reached", limit=limit)
+
+
+class ModelNotFoundError(ServiceError):
+    """No model of that name is registered with the analysis service."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = ErrorReason.ERROR_REASON_MODEL_NOT_FOUND
+
+    def __init__(self, model: str) -> None:
+        super().__init__("no model of that name is registered", model=model)
