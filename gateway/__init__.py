@@ -1,0 +1,1 @@
+"""Every DICOM protocol, in and out, and the path of bytes to the coordinator."""

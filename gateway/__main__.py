@@ -1,0 +1,32 @@
+"""Runs the gateway: ``python -m gateway``."""
+
+from __future__ import annotations
+
+from gateway.gateway import Gateway
+from gateway.settings import GatewaySettings
+from services.runtime.blobs import open_blobs
+from services.runtime.local_blobs import LocalBlobs
+from services.runtime.logs import configure_logs
+from services.runtime.server import Hooks, run, serve
+from services.runtime.settings import RuntimeSettings, load_settings
+from services.runtime.token_source import FileTokenSource
+
+
+class UnsupportedBlobStoreError(Exception):
+    """The gateway stages on a disk of its own; give it a file:// folder and ``chunks``."""
+
+
+async def main() -> None:
+    """Serve until SIGTERM."""
+    runtime, settings = load_settings(RuntimeSettings), load_settings(GatewaySettings)
+    configure_logs(runtime.log_level, runtime.service_name)
+    blobs = open_blobs(runtime.blobs, free_bytes=runtime.blobs_free_bytes)
+    if not isinstance(blobs, LocalBlobs):
+        raise UnsupportedBlobStoreError
+    gateway = Gateway(settings, blobs, FileTokenSource(runtime.token_file))
+    await gateway.start()
+    await serve(runtime, lambda _: None, hooks=Hooks(background=[gateway.run]))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,92 @@
+"""Listens for DICOM peers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from gateway.dimse import pdu
+from gateway.dimse.admission import Admission
+from gateway.dimse.association import Association, AssociationSettings, StorageProvider
+from gateway.dimse.connection import Connection
+from services.runtime import logs
+
+LISTENING: Final = "dicom.listening"
+DIED: Final = "association.died"
+_SPARE_CONNECTIONS: Final = 256
+"""Connections that are saying goodbye."""
+
+
+class Listener:
+    """Serves associations on one address.
+
+    Args:
+        settings: How associations are conducted.
+        admission: Gives each its place.
+        provider: Takes what they bring.
+        max_connections: Waiting connections and associations that may be open together.
+    """
+
+    def __init__(
+        self,
+        settings: AssociationSettings,
+        admission: Admission,
+        provider: StorageProvider,
+        max_connections: int,
+    ) -> None:
+        self._settings = settings
+        self._admission = admission
+        self._provider = provider
+        self._max_open = max_connections + _SPARE_CONNECTIONS
+        self._open: set[Connection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        # Twice a PDU, so that one can arrive while another is looked at.
+        self._capacity = max(2 * settings.inbox.max_pdu_length, pdu.MAX_ASSOCIATE_BYTES) + 4096
+
+    async def start(self, host: str, port: int) -> int:
+        """Listen, and return the port."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: Connection(self._capacity, self._opened, self._open.discard),
+            host,
+            port,
+            backlog=512,
+        )
+        bound: int = self._server.sockets[0].getsockname()[1]
+        logs.get_logger().info(LISTENING)
+        return bound
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no more connections, let associations end for a while, then cut them."""
+        if self._server is not None:
+            self._server.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace_s)
+        for connection in list(self._open):
+            connection.cut()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace_s)
+
+    def _opened(self, connection: Connection) -> None:
+        if len(self._open) >= self._max_open:
+            connection.cut()
+            return
+        self._open.add(connection)
+        self._admission.wait(connection)
+        association = Association(connection, self._settings, self._admission, self._provider)
+        task = asyncio.create_task(association.run())
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            logs.get_logger().error(DIED, **logs.failure(error))
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Return host and port of "host:port"; brackets around an IPv6 address are taken off."""
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,140 @@
+"""What becomes of an A-ASSOCIATE-RQ: refusal, or a result for each presentation context."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from gateway.dimse.pdu import AssociateRequest, ProposedContext, encode, encode_item
+from services.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from services.dicom.uids import (
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+    EXPLICIT_VR_BIG_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    STORAGE_TRANSFER_SYNTAXES,
+    is_storage_sop_class,
+    valid_uid,
+)
+
+VERIFICATION: Final = "1.2.840.10008.1.1"
+APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
+_STORAGE_ROOT: Final = "1.2.840.10008.5.1.4.1.1."
+_PRIVATE_TRANSFER_SYNTAXES: Final = frozenset({"1.2.840.113619.5.2"})
+_TRANSFER_SYNTAXES: Final = frozenset(STORAGE_TRANSFER_SYNTAXES) | _PRIVATE_TRANSFER_SYNTAXES
+# Taken only when nothing better is proposed: they lose VRs, cost time, or are retired.
+_LAST_CHOICES: Final = {
+    IMPLICIT_VR_LITTLE_ENDIAN: 1,
+    DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN: 2,
+    EXPLICIT_VR_BIG_ENDIAN: 3,
+}
+
+ACCEPTED: Final = 0
+ABSTRACT_SYNTAX_NOT_SUPPORTED: Final = 3
+TRANSFER_SYNTAXES_NOT_SUPPORTED: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Result, source and reason of an A-ASSOCIATE-RJ (PS3.8 Table 9-21)."""
+
+    result: int
+    source: int
+    reason: int
+
+
+LOCAL_LIMIT_EXCEEDED: Final = Rejection(2, 3, 2)
+PROTOCOL_VERSION_NOT_SUPPORTED: Final = Rejection(1, 2, 2)
+APPLICATION_CONTEXT_NOT_SUPPORTED: Final = Rejection(1, 1, 2)
+CALLED_AE_TITLE_NOT_RECOGNIZED: Final = Rejection(1, 1, 7)
+
+
+@dataclass(frozen=True, slots=True)
+class ContextResult:
+    """Answer to one presentation context (PS3.8 Table 9-18)."""
+
+    context_id: int
+    result: int
+    abstract_syntax: str
+    transfer_syntax: str
+
+
+def rejection(request: AssociateRequest, ae_title: str | None) -> Rejection | None:
+    """Return why an association is refused, or None.
+
+    Args:
+        request: What is asked for.
+        ae_title: The called AE title that is required; None lets any be called.
+    """
+    if not request.protocol_version & 1:
+        return PROTOCOL_VERSION_NOT_SUPPORTED
+    if request.application_context != APPLICATION_CONTEXT:
+        return APPLICATION_CONTEXT_NOT_SUPPORTED
+    if ae_title is not None and request.called_ae_title != ae_title:
+        return CALLED_AE_TITLE_NOT_RECOGNIZED
+    return None
+
+
+def negotiate(request: AssociateRequest) -> tuple[ContextResult, ...]:
+    """Return the answer to each presentation context, in the order proposed."""
+    return tuple(_answer(context) for context in request.contexts)
+
+
+def accepted(results: tuple[ContextResult, ...]) -> Mapping[int, ContextResult]:
+    """Return the accepted contexts by their id; of a repeated id the first counts."""
+    found: dict[int, ContextResult] = {}
+    for result in results:
+        if result.result == ACCEPTED:
+            found.setdefault(result.context_id, result)
+    return found
+
+
+def encode_accept(
+    called: bytes, calling: bytes, results: tuple[ContextResult, ...], max_pdu_length: int
+) -> bytes:
+    """Return an A-ASSOCIATE-AC (PS3.8 Table 9-17).
+
+    Args:
+        called: The 16 bytes of the request, which are sent back.
+        calling: The 16 bytes of the request, which are sent back.
+        results: Answer to each context.
+        max_pdu_length: Longest P-DATA-TF variable field that we take, in bytes.
+    """
+    user = (
+        encode_item(0x51, max_pdu_length.to_bytes(4, "big"))
+        + encode_item(0x52, IMPLEMENTATION_CLASS_UID.encode("ascii"))
+        + encode_item(0x55, IMPLEMENTATION_VERSION_NAME.encode("ascii"))
+    )
+    items = (
+        encode_item(0x10, APPLICATION_CONTEXT.encode("ascii"))
+        + b"".join(_context_item(result) for result in results)
+        + encode_item(0x50, user)
+    )
+    return encode(0x02, b"\x00\x01\x00\x00" + called + calling + bytes(32) + items)
+
+
+def _context_item(result: ContextResult) -> bytes:
+    syntax = encode_item(0x40, result.transfer_syntax.encode("ascii"))
+    return encode_item(0x21, bytes((result.context_id, 0, result.result, 0)) + syntax)
+
+
+def _answer(context: ProposedContext) -> ContextResult:
+    def result(code: int, syntax: str = IMPLICIT_VR_LITTLE_ENDIAN) -> ContextResult:
+        return ContextResult(context.context_id, code, context.abstract_syntax, syntax)
+
+    if not _offered(context.abstract_syntax):
+        return result(ABSTRACT_SYNTAX_NOT_SUPPORTED)
+    known = [uid for uid in context.transfer_syntaxes if uid in _TRANSFER_SYNTAXES]
+    if not known:
+        return result(TRANSFER_SYNTAXES_NOT_SUPPORTED)
+    return result(ACCEPTED, min(known, key=lambda uid: _LAST_CHOICES.get(uid, 0)))
+
+
+def _offered(abstract_syntax: str) -> bool:
+    if not valid_uid(abstract_syntax):
+        return False
+    return (
+        abstract_syntax == VERIFICATION
+        or is_storage_sop_class(abstract_syntax)
+        or abstract_syntax.startswith(_STORAGE_ROOT)
+    )

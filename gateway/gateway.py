@@ -1,0 +1,107 @@
+"""The gateway put together from its parts."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Final
+
+from gateway.dimse.admission import Admission
+from gateway.dimse.association import AssociationSettings
+from gateway.dimse.inbox import InboxLimits
+from gateway.dimse.listener import Listener, split_address
+from gateway.dimse.storage import StorageService
+from gateway.intake import Intake
+from gateway.intake_stream import IntakeStream
+from gateway.journal import Journal
+from gateway.quarantine import Quarantine
+from gateway.replay import Replay
+from gateway.settings import GatewaySettings
+from gateway.staging import Staging
+from heimdallr.intake.v1.intake_service_pb2_grpc import IntakeServiceStub
+from services.runtime.client import open_channel
+from services.runtime.local_blobs import LocalBlobs
+from services.runtime.token_source import TokenSource
+
+_STOP_GRACE_S: Final = 3.0
+
+
+class Gateway:
+    """All doors, and the way behind them.
+
+    Args:
+        settings: How it is set.
+        blobs: Where bytes go.
+        token_source: The gateway's own token.
+    """
+
+    def __init__(
+        self, settings: GatewaySettings, blobs: LocalBlobs, token_source: TokenSource | None
+    ) -> None:
+        self._settings = settings
+        self._executor = ThreadPoolExecutor(settings.storage_threads, "storage")
+        # Its own threads: a flush of the journal never queues behind those of large objects.
+        self._journal_executor = ThreadPoolExecutor(1, "journal")
+        journal = Journal(settings.journal_folder, settings.journal_bytes, self._journal_executor)
+        quarantine = Quarantine(
+            settings.journal_folder / "quarantine",
+            max_bytes=settings.quarantine_bytes,
+            max_count=settings.quarantine_count,
+        )
+        self._channel = open_channel(settings.intake_address, token_source)
+        stub = IntakeServiceStub(self._channel)
+        self.intake = Intake(
+            self._channel,
+            lambda: IntakeStream(stub, blobs, settings.answer_timeout_s),
+            journal,
+            Replay(journal, quarantine, blobs),
+            chunked=settings.content == "chunks",
+        )
+        storage = StorageService(Staging(blobs, self._executor, quarantine), self.intake)
+        self._listener = Listener(
+            _association_settings(settings),
+            _admission(settings),
+            storage,
+            settings.max_waiting + settings.max_associations,
+        )
+
+    async def start(self) -> int:
+        """Listen for DICOM peers and return the port."""
+        return await self._listener.start(*split_address(self._settings.dicom_address))
+
+    async def run(self) -> None:
+        """Work until cancelled; then let associations end and what they brought arrive."""
+        intake = asyncio.create_task(self.intake.run())
+        try:
+            await asyncio.shield(intake)
+        finally:
+            await self._listener.stop(_STOP_GRACE_S)
+            intake.cancel()
+            with suppress(asyncio.CancelledError):
+                await intake
+            await self._channel.close()
+            self._executor.shutdown(wait=False)
+            self._journal_executor.shutdown(wait=False)
+
+
+def _association_settings(settings: GatewaySettings) -> AssociationSettings:
+    return AssociationSettings(
+        ae_title=settings.ae_title if settings.require_called_ae_title else None,
+        negotiate_timeout_s=settings.negotiate_timeout_s,
+        inbox=InboxLimits(
+            max_pdu_length=settings.max_pdu_length,
+            max_object_bytes=settings.max_object_bytes,
+            idle_timeout_s=settings.idle_timeout_s,
+            pdu_timeout_s=settings.pdu_timeout_s,
+        ),
+    )
+
+
+def _admission(settings: GatewaySettings) -> Admission:
+    return Admission(
+        max_waiting=settings.max_waiting,
+        max_waiting_per_address=settings.max_waiting_per_address,
+        max_associations=settings.max_associations,
+        max_associations_per_address=settings.max_associations_per_address,
+    )

@@ -1,0 +1,158 @@
+"""One Ingest stream to the coordinator: requests pipelined, answers matched by sequence."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Final
+
+import grpc
+
+from heimdallr.imaging.v1.blob_ref_pb2 import BlobRef
+from heimdallr.intake.v1 import intake_service_pb2 as pb
+from heimdallr.intake.v1 import intake_service_pb2_grpc as pb_grpc
+from services.runtime.blob_ref import BlobRef as LocalRef
+from services.runtime.errors import BlobNotFoundError
+from services.runtime.local_blobs import LocalBlobs
+
+CHUNK_BYTES: Final = 1 << 20
+_QUEUED_MESSAGES: Final = 16
+
+Call = grpc.aio.StreamStreamCall[pb.IngestRequest, pb.IngestResponse]
+
+
+class StreamLostError(Exception):
+    """The stream ended; what was not answered may or may not have been taken.
+
+    Attributes:
+        code: Why, if gRPC said.
+    """
+
+    def __init__(self, code: grpc.StatusCode | None = None) -> None:
+        super().__init__(code.name if code else "lost")
+        self.code = code
+
+
+class IntakeStream:
+    """Sends envelopes and waits for their answers.
+
+    Args:
+        stub: The intake service.
+        blobs: Where the bytes of chunked instances are read.
+        answer_timeout_s: Longest wait for one answer; then the stream counts as lost.
+    """
+
+    def __init__(
+        self, stub: pb_grpc.IntakeServiceAsyncStub, blobs: LocalBlobs, answer_timeout_s: float
+    ) -> None:
+        self._blobs = blobs
+        self._timeout_s = answer_timeout_s
+        self._call: Call = stub.Ingest()
+        self._queue: deque[pb.IngestRequest] = deque()
+        self._space, self._filled = asyncio.Event(), asyncio.Event()
+        self._answers: dict[int, asyncio.Future[pb.IngestResponse]] = {}
+        self._sequence = 0
+        self._lost: StreamLostError | None = None
+
+    async def run(self) -> None:
+        """Serve the stream until it ends.
+
+        Raises:
+            StreamLostError: Always, unless cancelled.
+        """
+        writer = asyncio.create_task(self._write())
+        try:
+            while isinstance(answer := await self._call.read(), pb.IngestResponse):
+                self._answer(answer)
+            self._lose(await self._call.code())
+        except grpc.aio.AioRpcError as error:
+            self._lose(error.code())
+        finally:
+            writer.cancel()
+            self._call.cancel()
+            self._lose(None)
+            with suppress(asyncio.CancelledError):
+                await writer
+        raise StreamLostError(self._lost.code if self._lost else None)
+
+    async def ask(self, request: pb.IngestRequest) -> pb.IngestResponse:
+        """Send a request, with its chunks if it has any, and return its answer.
+
+        Raises:
+            StreamLostError: There will be no answer.
+            BlobNotFoundError: The bytes of a chunked instance are not there.
+        """
+        if self._lost is not None:
+            raise StreamLostError(self._lost.code)
+        self._sequence += 1
+        request.sequence = self._sequence
+        answer: asyncio.Future[pb.IngestResponse] = asyncio.get_running_loop().create_future()
+        self._answers[request.sequence] = answer
+        try:
+            async with asyncio.timeout(self._timeout_s) as patience:
+                await self._send(request, patience)
+                return await answer
+        except TimeoutError:
+            self._lose(grpc.StatusCode.DEADLINE_EXCEEDED)
+            self._call.cancel()
+            raise StreamLostError(grpc.StatusCode.DEADLINE_EXCEEDED) from None
+        finally:
+            self._answers.pop(request.sequence, None)
+
+    async def _send(self, request: pb.IngestRequest, patience: asyncio.Timeout) -> None:
+        await self._put(request)
+        if request.instance.WhichOneof("content") != "chunked":
+            return
+        loop = asyncio.get_running_loop()
+        async for chunk in self._chunks(request):
+            await self._put(chunk)
+            # A large object may take long in all; only standing still is too long.
+            patience.reschedule(loop.time() + self._timeout_s)
+
+    async def _chunks(self, request: pb.IngestRequest) -> AsyncIterator[pb.IngestRequest]:
+        ref = _local(request.instance.chunked)
+        for offset in range(0, ref.size_bytes, CHUNK_BYTES):
+            data = await self._blobs.read_range(ref, offset, CHUNK_BYTES)
+            last = offset + CHUNK_BYTES >= ref.size_bytes
+            if len(data) != min(CHUNK_BYTES, ref.size_bytes - offset):
+                raise BlobNotFoundError(ref.sha256)
+            yield pb.IngestRequest(sequence=request.sequence, chunk=pb.Chunk(data=data, last=last))
+
+    async def _write(self) -> None:
+        with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            while True:
+                while self._queue:
+                    request = self._queue.popleft()
+                    self._space.set()
+                    await self._call.write(request)
+                self._filled.clear()
+                await self._filled.wait()
+        # The reader learns why the stream ended; here there is only no one to write to.
+
+    async def _put(self, request: pb.IngestRequest) -> None:
+        while len(self._queue) >= _QUEUED_MESSAGES and self._lost is None:
+            self._space.clear()
+            await self._space.wait()
+        if self._lost is not None:
+            raise StreamLostError(self._lost.code)
+        self._queue.append(request)
+        self._filled.set()
+
+    def _answer(self, response: pb.IngestResponse) -> None:
+        waiting = self._answers.get(response.sequence)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(response)
+
+    def _lose(self, code: grpc.StatusCode | None) -> None:
+        if self._lost is None:
+            self._lost = StreamLostError(code)
+        self._space.set()
+        for waiting in self._answers.values():
+            if not waiting.done():
+                waiting.set_exception(StreamLostError(self._lost.code))
+
+
+def _local(blob: BlobRef) -> LocalRef:
+    return LocalRef(blob.sha256, blob.size_bytes, blob.media_type)

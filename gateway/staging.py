@@ -1,0 +1,195 @@
+"""The way of one instance's bytes into the blob store, checked before they are committed."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import mmap
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from gateway.quarantine import Quarantine
+from gateway.refusal import RefusalKind, RefusedError
+from services.dicom.attributes import IndexAttributes, read_index_attributes
+from services.dicom.errors import DicomError
+from services.dicom.part10 import file_meta
+from services.runtime.blob_ref import BlobRef
+from services.runtime.local_blobs import LocalBlobs
+from services.runtime.local_files import StagedFile
+
+MEDIA_TYPE: Final = "application/dicom"
+_SPILL_BYTES: Final = 1 << 20
+"""Bytes of a data set that are held in memory before they are written."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What a peer says of an instance before its data set."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax_uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class StagedInstance:
+    """An instance whose bytes are durable."""
+
+    ref: BlobRef
+    attributes: IndexAttributes
+
+
+class Staging:
+    """Opens the way for instances.
+
+    Args:
+        blobs: Where bytes go.
+        executor: Threads that write, hash, check and flush.
+        quarantine: Keeps what is refused.
+    """
+
+    def __init__(self, blobs: LocalBlobs, executor: Executor, quarantine: Quarantine) -> None:
+        self._blobs = blobs
+        self._executor = executor
+        self._quarantine = quarantine
+
+    def incoming(self, announced: Announced) -> Incoming:
+        """Return the way for one instance; close it in the end.
+
+        Raises:
+            InvalidUidError: What was announced holds something that is not a UID.
+        """
+        return Incoming(_File(self._blobs, self._quarantine, announced), self._executor)
+
+
+class Incoming:
+    """Takes the data set of one instance, bit by bit."""
+
+    def __init__(self, file: _File, executor: Executor) -> None:
+        self._file = file
+        self._executor = executor
+        self._held = bytearray()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether `spill` should be called before more is added."""
+        return len(self._held) >= _SPILL_BYTES
+
+    def add(self, fragment: memoryview) -> None:
+        """Append a fragment, which is copied."""
+        self._held += fragment
+
+    async def spill(self) -> None:
+        """Write what is held.
+
+        Raises:
+            StorageFullError: No room.
+        """
+        held, self._held = self._held, bytearray()
+        await self._run(lambda: self._file.write(held))
+
+    async def commit(self) -> StagedInstance:
+        """Check the instance and make it durable.
+
+        Raises:
+            RefusedError: It is not what was announced, or broken. It is kept in quarantine.
+            StorageFullError: No room.
+            OSError: The disk failed; nothing of the instance is kept.
+        """
+        held, self._held = self._held, bytearray()
+        return await self._run(lambda: self._file.commit(held))
+
+    async def close(self) -> None:
+        """Drop what was not committed."""
+        if self._file.is_open:
+            await self._run(self._file.close)
+
+    async def _run(self, work: Callable[[], _T]) -> _T:
+        future = asyncio.get_running_loop().run_in_executor(self._executor, work)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            # The thread goes on; wait for it so that `close` does not pull its file away.
+            await asyncio.wait([future])
+            raise
+
+
+class _File:
+    """The blocking side, used by one thread at a time."""
+
+    def __init__(self, blobs: LocalBlobs, quarantine: Quarantine, announced: Announced) -> None:
+        self._blobs = blobs
+        self._quarantine = quarantine
+        self._announced = announced
+        self._meta = file_meta(
+            announced.sop_class_uid, announced.sop_instance_uid, announced.transfer_syntax_uid
+        )
+        self._staged: StagedFile | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._staged is not None
+
+    def write(self, data: bytearray) -> StagedFile:
+        staged = self._staged
+        if staged is None:
+            staged = self._staged = self._blobs.staged_file(MEDIA_TYPE)
+            staged.write(self._meta)
+        staged.write(data)
+        return staged
+
+    def commit(self, rest: bytearray) -> StagedInstance:
+        # What came in one piece is checked before anything is written.
+        if self._staged is None:
+            attributes = self._check(memoryview(rest))
+            staged = self.write(rest)
+        else:
+            staged = self.write(rest)
+            attributes = self._check_file(staged)
+        try:
+            return StagedInstance(staged.commit(), attributes)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        staged, self._staged = self._staged, None
+        if staged is not None:
+            staged.close()
+
+    def _check_file(self, staged: StagedFile) -> IndexAttributes:
+        with (
+            staged.path.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages,
+            memoryview(pages) as whole,
+            whole[len(self._meta) :] as data_set,
+        ):
+            return self._check(data_set)
+
+    def _check(self, data_set: memoryview) -> IndexAttributes:
+        try:
+            return _checked(data_set, self._announced)
+        except RefusedError as refusal:
+            digest = hashlib.sha256(self._meta)
+            digest.update(data_set)
+            self._quarantine.keep((self._meta, data_set), digest.hexdigest(), refusal)
+            raise
+
+
+def _checked(data_set: memoryview, announced: Announced) -> IndexAttributes:
+    try:
+        attributes = read_index_attributes(data_set, announced.transfer_syntax_uid)
+    except DicomError as error:
+        kind, field, rule = RefusalKind.NOT_UNDERSTOOD, error.field, error.rule
+    else:
+        if attributes.sop_class_uid != announced.sop_class_uid:
+            kind, field, rule = RefusalKind.MISMATCH, "SOPClassUID", "not the one announced"
+        elif attributes.sop_instance_uid != announced.sop_instance_uid:
+            kind, field, rule = RefusalKind.MISMATCH, "SOPInstanceUID", "not the one announced"
+        else:
+            return attributes
+    # Raised out here: the first error's traceback holds on to the data set.
+    raise RefusedError(kind, field, rule)
