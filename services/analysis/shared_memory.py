@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 FOLDER: Final = Path("/dev/shm")  # noqa: S108 - where POSIX shared memory lives on Linux
-PREFIX: Final = "heimdallr-analysis-"
+DEFAULT_PREFIX: Final = "heimdallr-analysis-"
 
 
 class Region:
@@ -27,13 +27,14 @@ class Region:
 
     Args:
         size_bytes: Size; the memory is reserved at once.
+        prefix: Start of its name, the same for all regions of one owner.
 
     Raises:
         OSError: No room, or no shared memory on this machine.
     """
 
-    def __init__(self, size_bytes: int) -> None:
-        self.name = f"{PREFIX}{uuid.uuid4().hex}"
+    def __init__(self, size_bytes: int, prefix: str = DEFAULT_PREFIX) -> None:
+        self.name = f"{prefix}{uuid.uuid4().hex}"
         self.size_bytes = size_bytes
         path = FOLDER / self.name
         self._file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -82,12 +83,12 @@ class Region:
         self.close()
 
 
-def sweep() -> int:
-    """Unlink regions of ours whose owner has died; return how many."""
+def sweep(prefix: str = DEFAULT_PREFIX) -> int:
+    """Unlink regions with a prefix whose owner has died; return how many."""
     swept = 0
     if not FOLDER.is_dir():
         return swept
-    for path in FOLDER.glob(f"{PREFIX}*"):
+    for path in FOLDER.glob(f"{prefix}*"):
         with contextlib.suppress(OSError):
             swept += _unlink_if_orphan(path)
     return swept

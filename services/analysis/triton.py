@@ -55,9 +55,17 @@ class TritonClient:
     Args:
         address: Triton's gRPC address, ``host:port``.
         concurrency: Calls in flight at most; each holds its tensors in memory.
+        prefix: Start of the names of its shared memory regions.
     """
 
-    def __init__(self, address: str, *, concurrency: int = 1) -> None:
+    def __init__(
+        self,
+        address: str,
+        *,
+        concurrency: int = 1,
+        prefix: str = shared_memory.DEFAULT_PREFIX,
+    ) -> None:
+        self._prefix = prefix
         self._client = triton_grpc.InferenceServerClient(address)
         self._permits = asyncio.Semaphore(concurrency)
         self._loads: dict[str, int] = {}
@@ -74,13 +82,13 @@ class TritonClient:
 
     async def sweep(self) -> int:
         """Free regions that a predecessor left behind, here and in Triton; return how many."""
-        swept = await asyncio.to_thread(shared_memory.sweep)
+        swept = await asyncio.to_thread(shared_memory.sweep, self._prefix)
         with contextlib.suppress(triton_grpc.InferenceServerException):
             status = await self._client.get_system_shared_memory_status(
                 as_json=True, client_timeout=CONTROL_TIMEOUT_S
             )
             for name in status.get("regions", {}):
-                if name.startswith(shared_memory.PREFIX) and not _exists(name):
+                if name.startswith(self._prefix) and not _exists(name):
                     await self._client.unregister_system_shared_memory(name)
         return swept
 
@@ -157,7 +165,7 @@ class TritonClient:
     ) -> dict[str, NDArray[Any]]:
         if self._is_local:
             try:
-                async with SharedMemory(self._client, inputs, outputs) as transfer:
+                async with SharedMemory(self._client, self._prefix, inputs, outputs) as transfer:
                     return await self._exchange(model, transfer, outputs)
             except (SharedMemoryRefusedError, OSError):
                 # Triton in a container of its own, or /dev/shm full: the slow way still works.

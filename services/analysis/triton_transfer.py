@@ -71,10 +71,12 @@ class SharedMemory:
     def __init__(
         self,
         client: Any,
+        prefix: str,
         inputs: Mapping[str, NDArray[Any]],
         outputs: Mapping[str, Sized],
     ) -> None:
         self._client = client
+        self._prefix = prefix
         self._tensors = inputs
         self._specs = outputs
         self._regions: dict[str, Region] = {}
@@ -117,7 +119,7 @@ class SharedMemory:
         return self._regions[name].read(spec.shape, spec.dtype)
 
     async def _registered(self, name: str, size_bytes: int) -> Region:
-        region = await asyncio.to_thread(Region, size_bytes)
+        region = await asyncio.to_thread(Region, size_bytes, self._prefix)
         self._regions[name] = region
         try:
             await self._client.register_system_shared_memory(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.analysis.shared_memory import FOLDER, PREFIX, Region, sweep
+from services.analysis.shared_memory import DEFAULT_PREFIX, FOLDER, Region, sweep
 
 ORPHAN = """
 import os, sys
@@ -44,12 +44,12 @@ def test_is_private_to_its_user() -> None:
 
 
 def test_more_than_there_is_room_for_is_an_error_and_leaves_nothing() -> None:
-    before = set(FOLDER.glob(f"{PREFIX}*"))
+    before = set(FOLDER.glob(f"{DEFAULT_PREFIX}*"))
 
     with pytest.raises(OSError, match=r".+"):
         Region(1 << 50)
 
-    assert set(FOLDER.glob(f"{PREFIX}*")) == before
+    assert set(FOLDER.glob(f"{DEFAULT_PREFIX}*")) == before
 
 
 def test_sweep_keeps_a_region_in_use() -> None:

@@ -15,7 +15,7 @@ from services.analysis.errors import (
     ModelRefusedError,
     ModelUnavailableError,
 )
-from services.analysis.shared_memory import FOLDER, PREFIX
+from services.analysis.shared_memory import DEFAULT_PREFIX, FOLDER
 from services.analysis.triton import OutputSpec, Tensors, TritonClient
 from tests.support.triton import RunningTriton, free_ports, stub_pids
 
@@ -45,7 +45,7 @@ async def run(
 
 
 def regions() -> set[str]:
-    return {path.name for path in FOLDER.glob(f"{PREFIX}*")}
+    return {path.name for path in FOLDER.glob(f"{DEFAULT_PREFIX}*")}
 
 
 async def test_labels_come_back_through_shared_memory(triton: TritonClient) -> None:
