@@ -220,7 +220,7 @@ class Answer:
 
 async def _call(target: str, method: str, metadata: tuple[tuple[str, str], ...] = ()) -> str:
     async with grpc.aio.insecure_channel(target, _OPTIONS) as channel:
-        call = channel.unary_unary(method)
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
         answer: bytes = await call(b"", metadata=metadata, timeout=10)
     return answer.decode()
 

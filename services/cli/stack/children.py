@@ -13,7 +13,7 @@ from services.cli.stack.layout import Layout
 from services.cli.stack.process import ProcessSpec
 from services.cli.stack.readiness import grpc_serving
 from services.cli.stack.settings import StackSettings
-from services.cli.stack.triton import sweep_shared_memory
+from services.cli.stack.triton import model_repository, sweep_shared_memory
 
 MODULES: Final[Mapping[str, str]] = {
     "coordinator": "services.coordinator",
@@ -83,7 +83,7 @@ def child_environ(
         "HEIMDALLR_TOKEN_FILE": str(layout.token(name)),
         "HEIMDALLR_JWKS_FILE": str(layout.jwks),
         "HEIMDALLR_BLOBS": layout.blobs.as_uri(),
-        "HEIMDALLR_LOG_LEVEL": settings.log_level,
+        "HEIMDALLR_LOG_LEVEL": settings.log_level.upper(),
     }
     values["PYTHONPATH"] = os.pathsep.join(_import_folders())
     return values | _own_values(name, layout, settings, dsn, triton_port)
@@ -105,7 +105,9 @@ def _own_values(
         }
     if name == "analysis":
         return {
+            "HEIMDALLR_ANALYSIS_TRITON": f"127.0.0.1:{triton_port}",
             "HEIMDALLR_ANALYSIS_TRITON_ADDRESS": f"127.0.0.1:{triton_port}",
+            "HEIMDALLR_ANALYSIS_MODEL_REPOSITORY": str(model_repository()),
             "HEIMDALLR_ANALYSIS_SHM_PREFIX": analysis_shm_prefix(layout),
         }
     if name == "gateway":

@@ -23,7 +23,7 @@ def test_every_process_is_told_where_it_listens_and_who_it_is(name: str) -> None
     assert environ["HEIMDALLR_TOKEN_FILE"] == f"/run/h/tokens/{name}.jwt"
     assert environ["HEIMDALLR_JWKS_FILE"] == "/run/h/jwks.json"
     assert environ["HEIMDALLR_BLOBS"] == "file:///data/blobs"
-    assert environ["HEIMDALLR_LOG_LEVEL"] == "debug"
+    assert environ["HEIMDALLR_LOG_LEVEL"] == "DEBUG"
 
 
 @pytest.mark.parametrize("name", sorted(MODULES.keys() - {"coordinator"}))
