@@ -14,8 +14,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -94,6 +94,7 @@ async def serve(
         AddressInUseError: Something else listens there.
         BackgroundTaskError: A background task ended.
     """
+    logs.configure_logs(settings.log_level, settings.service_name)
     hooks = hooks or Hooks()
     channel: MeshChannel | None = None
     if trail is None:
@@ -130,18 +131,19 @@ class Server:
 
     async def run(self, hooks: Hooks) -> None:
         """Serve until a signal or the end of a background task."""
-        address = listen(self._server, self._settings.listen)
-        await self._server.start()
-        tasks = [asyncio.create_task(start()) for start in hooks.background]
-        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
-        logs.get_logger().info(SERVING)
-        if hooks.started is not None:
-            hooks.started(address)
-        try:
-            await _until_stopped(tasks)
-        finally:
-            hooks.draining.set()
-            await self._drain(tasks)
+        with _stop_signal() as stop:
+            address = listen(self._server, self._settings.listen)
+            await self._server.start()
+            tasks = [asyncio.create_task(start()) for start in hooks.background]
+            await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+            logs.get_logger().info(SERVING)
+            if hooks.started is not None:
+                hooks.started(address)
+            try:
+                await _until_stopped(stop, tasks)
+            finally:
+                hooks.draining.set()
+                await self._drain(tasks)
 
     def _register(self, add_servicers: AddServicers) -> tuple[str, ...]:
         registry = Registry(self._server)
@@ -167,18 +169,25 @@ class Server:
             await self._health.set(name, status)
 
 
-async def _until_stopped(tasks: Sequence[asyncio.Task[None]]) -> None:
+@contextmanager
+def _stop_signal() -> Iterator[asyncio.Event]:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+async def _until_stopped(stop: asyncio.Event, tasks: Sequence[asyncio.Task[None]]) -> None:
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
     for task in tasks:
         if task.done():
             error = task.exception() if not task.cancelled() else None
@@ -192,6 +201,7 @@ def run(main: Callable[[], Awaitable[None]]) -> None:
     async def awaited() -> None:
         await main()
 
+    logs.configure_logs("INFO", "starting")
     try:
         with suppress(KeyboardInterrupt):
             asyncio.run(awaited())
