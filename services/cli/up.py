@@ -157,9 +157,7 @@ class ScreenVoice(Voice):
         if key in self._seen:
             return
         self._seen.add(key)
-        detail = (
-            f" (exit {status.last_exit}, starts again)" if status.state is State.BACKOFF else ""
-        )
+        detail = f" (exit {status.last_exit}, see its log)" if status.state is State.BACKOFF else ""
         self._console.print(f" {_GLYPHS[status.state]} {status.name} {status.state}{detail}")
 
     def ready(self, stack: Stack, seconds: float) -> None:

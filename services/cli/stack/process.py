@@ -164,7 +164,7 @@ class Child:
     async def _watch(self) -> None:
         while True:
             answered = await self.spec.probe()
-            if answered != self.ready.is_set():
+            if answered != self.ready.is_set() and not self._stopping.is_set():
                 self._turn(answered)
             await asyncio.sleep(_POLL_RUNNING_S if answered else _POLL_STARTING_S)
 

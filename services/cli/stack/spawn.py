@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from services.cli.stack.logs import RotatingLog
 from services.cli.stack.orphans import MARK
 
 _CHUNK: Final = 64 * 1024
+_PIPE_BYTES: Final = 1024 * 1024
 
 
 class Spawned:
@@ -107,6 +109,9 @@ def spawn(
     death = f"--pdeathsig={death_signal.name.removeprefix('SIG')}"
     reader, writer = os.pipe2(os.O_CLOEXEC)
     os.set_blocking(reader, False)
+    with contextlib.suppress(OSError):
+        # Room for output while the supervisor is held up: a full pipe stops its writer.
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     try:
         process = subprocess.Popen(
             [setpriv(), death, *drop, "--", *command.argv],
@@ -116,6 +121,7 @@ def spawn(
             stdout=writer,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=0o077,
         )
     except BaseException:
         os.close(reader)

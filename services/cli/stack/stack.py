@@ -16,6 +16,7 @@ from services.cli.stack.children import MODULES
 from services.cli.stack.credentials import Credentials
 from services.cli.stack.errors import StackError
 from services.cli.stack.layout import Layout
+from services.cli.stack.limits import set_limits
 from services.cli.stack.orphans import kill_orphans
 from services.cli.stack.plan import STOP_WAVES, Plan, make_plan
 from services.cli.stack.ports import require_free
@@ -166,6 +167,7 @@ class Stack:
         account = database_account() if embedded else None
         _prepare_data(layout.data, account)
         self._lock = lock_data_folder(layout)
+        set_limits()
         kill_orphans(layout.run)
         require_free(settings.http_address, settings.http_port, "--http-port")
         require_free(settings.dicom_address, settings.dicom_port, "--dicom-port")
