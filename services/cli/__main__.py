@@ -6,6 +6,7 @@ import typer
 
 from services.cli.doctor import doctor
 from services.cli.phantom import phantom
+from services.cli.send import send
 from services.cli.status import status
 from services.cli.studies import studies
 from services.cli.study import study
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command()(up)
 app.command()(status)
 app.command()(doctor)
+app.command()(send)
 app.command()(studies)
 app.command()(study)
 app.command()(token)
