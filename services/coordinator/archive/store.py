@@ -7,23 +7,24 @@ from typing import Final
 
 import asyncpg
 
+from services.coordinator.archive.search import StudyFilter, search_statement
 from services.coordinator.archive.study import (
     Evidence,
+    InstanceKey,
     InstanceRecord,
     JudgedStudy,
     SeriesRecord,
+    StudyKey,
     StudyRecord,
     StudyState,
 )
 from services.coordinator.events.outbox import EventDraft, EventType, append_event
 from services.runtime.blob_ref import BlobRef
-from services.runtime.postgres import Connection, Pool
+from services.runtime.postgres import Connection, Pool, connection, transaction
 from services.runtime.queries import load_queries
 
 QUERIES: Final = load_queries("services.coordinator.archive")
 DICOM_MEDIA_TYPE: Final = "application/dicom"
-
-Executor = Connection | Pool
 
 
 class ArchiveStore:
@@ -95,19 +96,19 @@ class ArchiveStore:
         self, study_id: str, connection: Connection | None = None
     ) -> StudyRecord | None:
         """Return a study by our id."""
-        row = await self._executor(connection).fetchrow(QUERIES["study_by_id"], study_id)
-        return None if row is None else study_from_row(row)
+        rows = await self._fetch(connection, "study_by_id", study_id)
+        return study_from_row(rows[0]) if rows else None
 
     async def study_record_by_uid(self, study_instance_uid: str) -> StudyRecord | None:
         """Return a study by its Study Instance UID."""
-        row = await self._pool.fetchrow(QUERIES["study_by_uid"], study_instance_uid)
-        return None if row is None else study_from_row(row)
+        rows = await self._fetch(None, "study_by_uid", study_instance_uid)
+        return study_from_row(rows[0]) if rows else None
 
     async def series_records(
         self, study_id: str, connection: Connection | None = None
     ) -> list[SeriesRecord]:
         """Return the series of a study by series number."""
-        rows = await self._executor(connection).fetch(QUERIES["series_of_study"], study_id)
+        rows = await self._fetch(connection, "series_of_study", study_id)
         return [_series_from_row(row) for row in rows]
 
     async def series_instances(
@@ -117,12 +118,56 @@ class ArchiveStore:
 
         In order of instance number, then of arrival.
         """
-        rows = await self._executor(connection).fetch(QUERIES["instances_of_series"], series_id)
+        rows = await self._fetch(connection, "instances_of_series", series_id)
         records = [_instance_from_row(row) for row in rows]
         return [(record.blob, record.attributes, record.generation) for record in records]
 
-    def _executor(self, connection: Connection | None) -> Executor:
-        return self._pool if connection is None else connection
+    async def instance_record(self, instance_id: str) -> InstanceRecord | None:
+        """Return an instance by our id."""
+        rows = await self._fetch(None, "instance_by_id", instance_id)
+        return _instance_from_row(rows[0]) if rows else None
+
+    async def instance_page(
+        self, series_id: str, limit: int, after: InstanceKey | None
+    ) -> list[InstanceRecord] | None:
+        """Return the instances of a series that follow one of them; None for no such series."""
+        if not await self._fetch(None, "series_exists", series_id):
+            return None
+        if after is None:
+            rows = await self._fetch(None, "instances_page", series_id, limit)
+        elif after.number is None:
+            rows = await self._fetch(
+                None, "instances_page_after_unnumbered", series_id, limit, after.instance_id
+            )
+        else:
+            rows = await self._fetch(
+                None,
+                "instances_page_after_number",
+                series_id,
+                limit,
+                after.number,
+                after.instance_id,
+            )
+        return [_instance_from_row(row) for row in rows]
+
+    async def search(
+        self, wanted: StudyFilter, limit: int, after: StudyKey | None
+    ) -> list[StudyRecord]:
+        """Return studies that match, in the order wanted, from after one of them on."""
+        statement, parameters = search_statement(wanted, limit, after)
+        async with transaction(self._pool) as borrowed:
+            # A plan made for any word would not know a rare one from a common one.
+            await borrowed.execute("SET LOCAL plan_cache_mode TO force_custom_plan")
+            rows = await borrowed.fetch(statement, *parameters)
+        return [study_from_row(row) for row in rows]
+
+    async def _fetch(
+        self, borrowed: Connection | None, query: str, *parameters: object
+    ) -> list[asyncpg.Record]:
+        if borrowed is not None:
+            return await borrowed.fetch(QUERIES[query], *parameters)
+        async with connection(self._pool) as own:
+            return await own.fetch(QUERIES[query], *parameters)
 
 
 def study_from_row(row: asyncpg.Record) -> StudyRecord:

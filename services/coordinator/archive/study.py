@@ -105,3 +105,37 @@ class JudgedStudy:
     study_id: str
     generation: int
     evidence: Evidence
+
+
+class StudyOrder(StrEnum):
+    """Order of a list of studies."""
+
+    RECEIVED_DESCENDING = "received_descending"
+    RECEIVED_ASCENDING = "received_ascending"
+    STUDY_DATE_DESCENDING = "study_date_descending"
+
+
+@dataclass(frozen=True, slots=True)
+class StudyKey:
+    """Place of a study in an ordered list.
+
+    Attributes:
+        place: When its first instance came, or its Study Date as YYYYMMDD: what is ordered by.
+    """
+
+    place: datetime | str
+    study_id: str
+
+    @classmethod
+    def of(cls, study: StudyRecord, order: StudyOrder) -> StudyKey:
+        """Return the place of a study."""
+        by_day = order is StudyOrder.STUDY_DATE_DESCENDING
+        return cls(study.study_day if by_day else study.first_receive_time, study.study_id)
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceKey:
+    """Place of an instance in its series; those without a number come last."""
+
+    number: int | None
+    instance_id: str
