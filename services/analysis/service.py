@@ -75,6 +75,7 @@ class AnalysisService(pb_grpc.AnalysisServiceServicer):
             yield _outcome(await work)
         finally:
             work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
 
 
 def _outcome(outcome: Analysis | Refusal) -> pb.AnalyzeVolumeResponse:
