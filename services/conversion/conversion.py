@@ -215,13 +215,14 @@ async def _finished(
     nifti = await blobs.put_file(target, NIFTI)
     report(0.9, "Drawing")
     pictures = await asyncio.to_thread(previews, path, modality, hounsfield=hounsfield)
+    findings = (*plan.findings, *_units(modality, hounsfield=hounsfield))
     return Converted(
         nifti=nifti,
         modality=modality,
         grid=grid,
         hounsfield=hounsfield,
         plane=nearest_plane(plan.facts.orientation),
-        findings=(*plan.findings, *_units(modality, hounsfield=hounsfield)),
+        findings=tuple(sorted(findings, key=lambda finding: -finding.severity)),
         body_part=plan.facts.body_part,
         pictures=tuple(pictures),
     )

@@ -26,6 +26,7 @@ class Workspaces:
 
     def __init__(self, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        root = root.resolve()
         sweep(root)
         self._own = root / uuid.uuid4().hex
         self._own.mkdir(mode=0o700)
