@@ -15,5 +15,6 @@ fi
 if [ ! -x "$environment/bin/python" ]; then
     "$python" -m venv "$environment"
 fi
+echo "Installing $lock into $environment (one to three minutes the first time)"
 "$environment/bin/python" -m pip install --quiet --require-hashes --no-deps --requirement "$lock"
 "$environment/bin/python" -m pip check
