@@ -25,7 +25,9 @@ _STOP_TIMEOUT_S: Final = 60.0
 
 def data_folder() -> Path:
     """Return a new folder that the database's user can reach; pytest's own is closed to it."""
-    return Path(tempfile.mkdtemp(prefix="hd-", dir="/tmp")) / "data"
+    folder = Path(tempfile.mkdtemp(prefix="hd-", dir="/tmp"))
+    folder.chmod(0o711)
+    return folder / "data"
 
 
 @dataclass
