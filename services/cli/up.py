@@ -219,6 +219,10 @@ async def run(settings: StackSettings, voice: Voice) -> int:
 
 async def _tell_when_ready(stack: Stack, voice: Voice, began: float) -> None:
     await stack.ready(timeout_s=None)
+    # Before the last word, so that nobody who waits for that misses it.
+    link = stack.take_sign_in_link()
+    if link is not None:
+        voice.signed_in(link)
     voice.ready(stack, time.monotonic() - began)
 
 

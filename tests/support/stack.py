@@ -22,6 +22,7 @@ from services.cli.stack import StackSettings
 from services.cli.stack.children import MODULES
 from services.cli.stack.orphans import MARK
 from services.cli.stack.ports import free_ports
+from services.cli.stack.runtime_folder import choose_runtime_folder
 
 OUR_PROCESSES: Final = frozenset(MODULES)
 """Names of the processes written here; what is left without them is what others wrote."""
@@ -115,8 +116,13 @@ def heimdallr_up(
     finally:
         process.kill()
         process.wait()
+        shutil.rmtree(_runtime_folder(settings, given), ignore_errors=True)
         if process.stdout is not None:
             process.stdout.close()
+
+
+def _runtime_folder(settings: StackSettings, environ: Mapping[str, str]) -> Path:
+    return choose_runtime_folder(settings.data, environ, os.geteuid())
 
 
 @contextmanager

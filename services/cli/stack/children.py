@@ -103,6 +103,8 @@ def _own_values(
             "HEIMDALLR_COORDINATOR_ISSUER_KEY_FILE": str(layout.issuer_key),
             "HEIMDALLR_COORDINATOR_SIGN_IN_FILE": str(layout.sign_in),
         }
+    if name == "conversion":
+        return {"HEIMDALLR_CONVERSION_WORK_FOLDER": str(layout.work / name)}
     if name == "analysis":
         return {
             "HEIMDALLR_ANALYSIS_TRITON": f"127.0.0.1:{triton_port}",

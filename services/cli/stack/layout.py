@@ -57,6 +57,11 @@ class Layout:
         return self.data / "journal"
 
     @property
+    def work(self) -> Path:
+        """Files that live as long as one call; pixels of patients, so not in a shared folder."""
+        return self.data / "work"
+
+    @property
     def postgres(self) -> Path:
         """Folder of the embedded PostgreSQL: its cluster, and its programs where copied."""
         return self.data / "postgres"

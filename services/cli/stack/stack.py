@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -81,6 +82,8 @@ class Stack:
         try:
             self._prepare()
         except BaseException:
+            if self._lock is not None:
+                shutil.rmtree(self.layout.run, ignore_errors=True)
             self._release()
             raise
         assert self._supervisor is not None  # noqa: S101 - for the type checker
@@ -175,8 +178,10 @@ class Stack:
         empty_folder(layout.run)
         layout.pointer.unlink(missing_ok=True)
         sweep_shared_memory(layout.shm_prefix)
-        for folder in (layout.blobs, layout.journal, layout.data / "logs", layout.data / "keys"):
+        logs, keys = layout.data / "logs", layout.data / "keys"
+        for folder in (layout.blobs, layout.journal, layout.work, logs, keys):
             prepare_private_folder(folder)
+        empty_folder(layout.work)
         self._plan = make_plan(layout, settings, account)
         self.missing = self._plan.missing
         credentials = Credentials(layout, MODULES)
