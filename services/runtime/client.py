@@ -29,6 +29,10 @@ _RETRYABLE_CODES: Final = frozenset(
     }
 )
 
+# grpc.aio puts this in place of the server's status when a write fails as the server ends the
+# stream (grpc/grpc#36066): what the server said is lost, so the caller has to ask again.
+_STATUS_LOST: Final = "Internal error from Core"
+
 
 class ServiceCallError(Exception):
     """A call to a service failed.
@@ -53,7 +57,7 @@ class ServiceCallError(Exception):
     @property
     def retryable(self) -> bool:
         """Whether the same call may succeed later."""
-        return self.code in _RETRYABLE_CODES
+        return self.code in _RETRYABLE_CODES or self.text.startswith(_STATUS_LOST)
 
 
 def error_info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo | None:

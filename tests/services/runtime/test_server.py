@@ -103,7 +103,7 @@ async def test_reflection_needs_its_permission(tmp_path: Path) -> None:
         names = {service.name for service in answer.list_services_response.service}
         denied = reflection_stub(running.channel(PERMISSION))
         with pytest.raises(ServiceCallError) as caught, typed_errors():
-            await denied.ServerReflectionInfo(iter([request])).read()
+            await denied.ServerReflectionInfo().read()
 
         assert SERVICE in names
         assert caught.value.code is grpc.StatusCode.PERMISSION_DENIED

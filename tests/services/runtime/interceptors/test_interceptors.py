@@ -124,7 +124,7 @@ async def test_a_status_that_a_handler_aborts_with_is_kept(tmp_path: Path, kind:
 async def test_without_a_token_a_call_is_refused_and_recorded(tmp_path: Path, kind: str) -> None:
     async with serving(tmp_path, nothing) as running:
         with pytest.raises(ServiceCallError) as caught, typed_errors():
-            await answers(start_call(running.bearer_channel(None), kind))
+            await answers(start_call(running.bearer_channel(None), kind, silent=True))
 
         assert caught.value.code is grpc.StatusCode.UNAUTHENTICATED
         assert caught.value.reason == "ERROR_REASON_UNAUTHENTICATED"
@@ -139,7 +139,7 @@ async def test_without_the_permission_a_call_is_refused(tmp_path: Path, kind: st
     async with serving(tmp_path, nothing) as running:
         channel = running.channel(Permission.PERMISSION_WORKFLOW_READ, subject="reader")
         with pytest.raises(ServiceCallError) as caught, typed_errors():
-            await answers(start_call(channel, kind))
+            await answers(start_call(channel, kind, silent=True))
 
         assert caught.value.code is grpc.StatusCode.PERMISSION_DENIED
         assert caught.value.metadata == {"permission": "workflow_write"}
@@ -155,7 +155,7 @@ async def test_a_denied_call_stays_denied_when_it_cannot_be_recorded(
     async with serving(tmp_path, nothing) as running:
         running.trail.broken = True
         with pytest.raises(ServiceCallError) as caught, typed_errors():
-            await answers(start_call(running.bearer_channel(None), kind))
+            await answers(start_call(running.bearer_channel(None), kind, silent=True))
 
         assert caught.value.code is grpc.StatusCode.UNAUTHENTICATED
 
@@ -169,7 +169,7 @@ async def test_a_call_that_cannot_be_recorded_does_not_run(tmp_path: Path, kind:
 
     async with serving(tmp_path, behaviour) as running:
         running.trail.broken = True
-        error = await failing_call(running, kind)
+        error = await failing_call(running, kind, silent=True)
 
         assert error.code is grpc.StatusCode.UNAVAILABLE
         assert error.metadata == {"dependency": "audit"}
