@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from services.cli.demo import demo
 from services.cli.doctor import doctor
 from services.cli.phantom import phantom
 from services.cli.send import send
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command()(up)
 app.command()(status)
 app.command()(doctor)
+app.command()(demo)
 app.command()(send)
 app.command()(studies)
 app.command()(study)

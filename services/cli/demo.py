@@ -147,7 +147,10 @@ async def _send(addresses: Addresses, phantom: ChestCtPhantom, study: PhantomStu
         with _log.status("Drawing the phantom"):
             files = await asyncio.to_thread(write_series, phantom, Path(folder), study)
         with _log.status(f"Sending {len(files)} slices by C-STORE"):
-            await asyncio.to_thread(send_files, files, destination)
+            outcomes = await asyncio.to_thread(send_files, files, destination)
+    refused = [outcome.reason for outcome in outcomes if not outcome.stored]
+    if refused:
+        raise StackError(f"{len(refused)} of {len(files)} slices were not stored: {refused[0]}")
 
 
 async def _arrived(channel: MeshChannel, uid: str) -> archive_pb.Study:
