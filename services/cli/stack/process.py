@@ -13,7 +13,6 @@ from typing import Final
 
 from services.cli.stack.accounts import Account
 from services.cli.stack.command import Command
-from services.cli.stack.errors import StackError
 from services.cli.stack.logs import RotatingLog
 from services.cli.stack.readiness import Probe
 from services.cli.stack.spawn import Spawned, spawn
@@ -146,7 +145,8 @@ class Child:
                 return
             spec = self.spec
             running = spawn(command, self.log, spec.workdir, spec.account, spec.death_signal)
-        except (OSError, StackError) as error:
+        except Exception as error:
+            # Whatever it is, the next attempt may do better; an unwatched process never would.
             self.log.write(f"cannot start {self.spec.name}: {error}\n".encode())
             return
         self._running = running
@@ -163,10 +163,17 @@ class Child:
 
     async def _watch(self) -> None:
         while True:
-            answered = await self.spec.probe()
+            answered = await self._answers()
             if answered != self.ready.is_set() and not self._stopping.is_set():
                 self._turn(answered)
             await asyncio.sleep(_POLL_RUNNING_S if answered else _POLL_STARTING_S)
+
+    async def _answers(self) -> bool:
+        try:
+            return await self.spec.probe()
+        except Exception as error:
+            self.log.write(f"no answer from {self.spec.name}: {type(error).__name__}\n".encode())
+            return False
 
     def _turn(self, answered: bool) -> None:
         if answered:

@@ -109,6 +109,26 @@ async def test_a_program_that_is_missing_is_tried_again_and_logged(tmp_path: Pat
     assert "cannot start toy: no such program" in (tmp_path / "toy.log").read_text()
 
 
+async def test_a_question_that_fails_is_asked_again(tmp_path: Path) -> None:
+    answers = iter([ValueError("half an answer"), True])
+
+    async def probe() -> bool:
+        answer = next(answers, True)
+        if isinstance(answer, ValueError):
+            raise answer
+        return answer
+
+    spec = ProcessSpec("toy", _python("import time; time.sleep(60)"), probe, workdir=tmp_path)
+    child = Child(spec, RotatingLog(tmp_path / "toy.log"), lambda status: None)
+    task = asyncio.create_task(child.run())
+
+    await asyncio.wait_for(child.ready.wait(), 10)
+
+    await child.stop()
+    await task
+    assert "no answer from toy: ValueError" in _text(tmp_path / "toy.log")
+
+
 async def test_a_process_sees_nothing_of_our_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
