@@ -1,0 +1,1 @@
+"""What is done with each study: plans, stages, queue, dispatcher, results and WorkflowService."""

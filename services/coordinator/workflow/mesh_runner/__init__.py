@@ -1,0 +1,1 @@
+"""Does the work of stages by calling the services of the mesh."""

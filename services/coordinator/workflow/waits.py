@@ -1,0 +1,92 @@
+"""What a study waits for, in sentences, without transport or database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Final
+
+from services.coordinator.workflow.completeness import CompletenessRules
+from services.coordinator.workflow.stages import Stage, StageState
+
+MANY_AHEAD: Final = 1000
+"""Counting the queue ends here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One thing a study waits for: a stable code and a sentence."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How a study is arriving.
+
+    Attributes:
+        quiet_s: Seconds since its last instance came.
+        open_count: Associations that may bring more.
+        all_released: Whether every association of this generation was released in order.
+    """
+
+    quiet_s: float
+    open_count: int
+    all_released: bool
+
+
+def arrival_waits(arrival: Arrival, rules: CompletenessRules) -> list[Wait]:
+    """Return what a study that is arriving waits for."""
+    needed = rules.released_after if arrival.all_released else rules.quiet_after
+    needed_s = needed.total_seconds()
+    quiet_s = min(max(arrival.quiet_s, 0.0), needed_s)
+    waits = [Wait("QUIET", f"Quiet for {quiet_s:.0f} s of {needed_s:.0f} s")]
+    if arrival.open_count == 1:
+        waits.append(Wait("ASSOCIATION_OPEN", "1 association is still open"))
+    elif arrival.open_count:
+        text = f"{arrival.open_count} associations are still open"
+        waits.append(Wait("ASSOCIATION_OPEN", text))
+    return waits
+
+
+def stage_waits(stages: Sequence[Stage], ahead: int | None, now: datetime) -> list[Wait]:
+    """Return what the stages of a study wait for.
+
+    Args:
+        stages: Stages of the latest generation.
+        ahead: Queued stages of any study that come before the first one of this study; None when
+            none of its stages is queued.
+        now: Time by the database's clock.
+    """
+    waits = [
+        Wait("PERSON", f"Needs a person: {stage.reason_text}")
+        for stage in stages
+        if stage.state is StageState.HELD
+    ]
+    waits += [_retry(stage, now) for stage in stages if is_postponed(stage, now)]
+    if ahead is not None and not any(stage.state is StageState.RUNNING for stage in stages):
+        count = f"more than {MANY_AHEAD - 1}" if ahead >= MANY_AHEAD else str(ahead)
+        waits.append(Wait("QUEUE", f"Waits for its turn ({count} before it)"))
+    return list(dict.fromkeys(waits))
+
+
+def is_postponed(stage: Stage, now: datetime) -> bool:
+    """Return whether a stage waits until it is tried again."""
+    return (
+        stage.state is StageState.PENDING
+        and stage.next_attempt_time is not None
+        and stage.next_attempt_time > now
+    )
+
+
+def is_queued(stage: Stage, now: datetime) -> bool:
+    """Return whether a stage waits for its turn."""
+    return stage.state is StageState.PENDING and stage.queued and not is_postponed(stage, now)
+
+
+def _retry(stage: Stage, now: datetime) -> Wait:
+    seconds = ceil(((stage.next_attempt_time or now) - now) / timedelta(seconds=1))
+    return Wait("RETRY", f"Tried again in {seconds} s: {stage.reason_text}")
