@@ -27,14 +27,13 @@ def sought_words(text: str) -> list[str]:
 def indexed_words(*texts: str) -> list[str]:
     """Return the words under which texts are found, sorted.
 
-    A word with punctuation in it, like "O'NEIL" or "ACC-1234", is found by its parts too.
+    A word with punctuation in it, like "O'NEIL" or "ACC-1234", is found by its parts too. Of more
+    words than the index takes the first ones count.
     """
-    found: set[str] = set()
-    for text in texts:
-        for word in sought_words(text):
-            found.add(word)
-            found.update(part for part in _INNER.split(word) if part)
-    return sorted(found)[:_MAX_WORDS]
+    found: dict[str, None] = {}
+    for word in (word for text in texts for word in sought_words(text)):
+        found.update(dict.fromkeys((word, *filter(None, _INNER.split(word)))))
+    return sorted(list(found)[:_MAX_WORDS])
 
 
 def prefix_query(words: list[str]) -> str:
