@@ -110,13 +110,12 @@ async def test_a_program_that_is_missing_is_tried_again_and_logged(tmp_path: Pat
 
 
 async def test_a_question_that_fails_is_asked_again(tmp_path: Path) -> None:
-    answers = iter([ValueError("half an answer"), True])
+    failures = [ValueError("half an answer")]
 
     async def probe() -> bool:
-        answer = next(answers, True)
-        if isinstance(answer, ValueError):
-            raise answer
-        return answer
+        if failures:
+            raise failures.pop()
+        return True
 
     spec = ProcessSpec("toy", _python("import time; time.sleep(60)"), probe, workdir=tmp_path)
     child = Child(spec, RotatingLog(tmp_path / "toy.log"), lambda status: None)
