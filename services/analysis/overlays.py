@@ -14,7 +14,9 @@ from services.analysis.structures import BODY, LABELLED, OTHER
 
 WINDOW_HU: Final = (-500, 500)
 OPACITY: Final = 0.35
+MIN_SIDE_PX: Final = 480
 MAX_SIDE_PX: Final = 768
+"""Bounds of the longer side; between them a voxel of the finer axis is a pixel."""
 
 Rgb = NDArray[np.uint8]
 
@@ -88,7 +90,9 @@ def _drawn(
 def _size(shape: tuple[int, ...], pixel_mm: tuple[float, float]) -> tuple[int, int]:
     """Width and height in pixels with square pixels and a bounded longer side."""
     height_mm, width_mm = shape[0] * pixel_mm[0], shape[1] * pixel_mm[1]
-    scale = min(1.0 / min(pixel_mm), MAX_SIDE_PX / max(height_mm, width_mm))
+    longer_mm = max(height_mm, width_mm)
+    longer_px = min(max(longer_mm / min(pixel_mm), MIN_SIDE_PX), MAX_SIDE_PX)
+    scale = longer_px / longer_mm
     return max(1, round(width_mm * scale)), max(1, round(height_mm * scale))
 
 

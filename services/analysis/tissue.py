@@ -125,18 +125,18 @@ def extent_of(structure: Structure, statistics: LabelStatistics) -> Extent:
 
 def refusal_of(structure: Structure, extent: Extent, body: Extent) -> Refusal | None:
     """Return why nothing may be said of a structure, None if it may."""
-    name = structure.display_name
+    name = structure.display_name.lower()
     if extent.voxels < LEAST_VOXELS or extent.volume_ml < LEAST_ML:
-        return Refusal("NOT_FOUND", f"{name}: nothing of it was found in the scanned range.")
+        return Refusal("NOT_FOUND", f"Not found in the scanned range: {name}.")
     if structure.name in _WHOLE_BODY and body.border_mm2 > CUT_OFF_MM2:
         return Refusal(
             "CUT_OFF_IN_PLANE",
-            f"{name}: the body reaches the edge of the image, so part of it is missing.",
+            f"The body reaches the edge of the image, so part of it is missing: {name}.",
         )
     if extent.border_mm2 > CUT_OFF_MM2:
         return Refusal(
             "CUT_OFF_IN_PLANE",
-            f"{name}: it reaches the edge of the image, so part of it is missing.",
+            f"The structure reaches the edge of the image, so part of it is missing: {name}.",
         )
     if structure.name == LUNGS.name and max(extent.first_mm2, extent.last_mm2) > END_SLICE_MM2:
         return Refusal(

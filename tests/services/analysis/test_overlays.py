@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from services.analysis.overlays import MAX_SIDE_PX, overlays
+from services.analysis.overlays import MAX_SIDE_PX, MIN_SIDE_PX, overlays
 from services.analysis.structures import BODY, BONE
 
 SPACING_MM = (3.0, 1.5, 1.5)
@@ -40,8 +40,8 @@ def test_the_coronal_key_image_comes_first() -> None:
 def test_pixels_are_square_in_millimetres() -> None:
     coronal, axial = (pixels(picture.png) for picture in overlays(*scene(), SPACING_MM))
 
-    assert coronal.shape == (60, 100, 3)
-    assert axial.shape == (80, 100, 3)
+    assert coronal.shape == (288, 480, 3)
+    assert axial.shape == (384, 480, 3)
 
 
 def test_head_is_up_and_the_left_is_on_the_right() -> None:
@@ -49,14 +49,15 @@ def test_head_is_up_and_the_left_is_on_the_right() -> None:
 
     rows, columns = np.nonzero((coronal == rgb(BONE.color)).all(axis=2))
 
-    assert rows.max() < 25
-    assert columns.min() >= 58
+    # Slices 20 to 27 of 30 and columns 60 to 79 of 100, upside down and 4.8 times as large.
+    assert (rows.min(), rows.max()) == pytest.approx((19, 95), abs=6)
+    assert (columns.min(), columns.max()) == pytest.approx((288, 384), abs=6)
 
 
 def test_the_body_has_an_outline() -> None:
     axial = pixels(overlays(*scene(), SPACING_MM)[1].png)
 
-    assert tuple(axial[40, 10]) == rgb(BODY.color)
+    assert tuple(axial[192, 48]) == rgb(BODY.color)
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:
@@ -73,4 +74,4 @@ def test_the_longer_side_is_bounded(spacing_mm: tuple[float, float, float]) -> N
     labels = np.ones((300, 40, 40), dtype=np.uint8)
 
     for picture in overlays(labels, np.zeros(labels.shape, np.int16), spacing_mm):
-        assert max(pixels(picture.png).shape[:2]) <= MAX_SIDE_PX
+        assert MIN_SIDE_PX <= max(pixels(picture.png).shape[:2]) <= MAX_SIDE_PX
