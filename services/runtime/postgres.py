@@ -91,7 +91,7 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
         raise DependencyUnavailableError("postgres") from None
     except asyncpg.InterfaceError:
         # asyncpg says the same of a lost connection and of a wrong argument.
-        if borrowed.is_closed():
+        if _is_gone(borrowed):
             raise DependencyUnavailableError("postgres") from None
         raise
     finally:
@@ -107,3 +107,11 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """
     async with connection(pool) as borrowed, borrowed.transaction():
         yield borrowed
+
+
+def _is_gone(borrowed: Connection) -> bool:
+    try:
+        return borrowed.is_closed()
+    except asyncpg.InterfaceError:
+        # A connection that is cut gives itself back to the pool.
+        return True

@@ -133,7 +133,7 @@ def _check_permissions(permissions: frozenset[Permission.ValueType], caller: Cal
     if not permissions:
         raise InvalidFieldError("permissions", "at least one")
     for permission in sorted(permissions):
-        if permission not in Permission.values():
+        if not permission or permission not in Permission.values():
             raise InvalidFieldError("permissions", "none unspecified or unknown")
         if permission not in caller.permissions:
             raise PermissionDeniedError(scope_name(permission))
