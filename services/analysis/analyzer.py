@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +19,13 @@ from services.analysis.eligibility import (
     check_volume,
 )
 from services.analysis.errors import ModelOutputInvalidError, ModelRefusedError
+from services.analysis.inference import Inference, OutputSpec, Tensors
 from services.analysis.measurement import Measurement, Refusal
 from services.analysis.model_repository import ModelCard
 from services.analysis.nifti import NiftiError, Volume, read_volume, write_labelmap
 from services.analysis.overlays import overlays
 from services.analysis.structures import HIGHEST_LABEL
 from services.analysis.tissue import measure
-from services.analysis.triton import OutputSpec, Tensors
 from services.runtime.blob_ref import BlobRef
 from services.runtime.blobs import BlobStore
 
@@ -34,16 +34,6 @@ PNG: Final = "image/png"
 PARAMETERS: Final = (f"min_extent_mm={MIN_EXTENT_MM:.0f}", f"min_slices={MIN_SLICES}")
 
 Report = Callable[[float, str], None]
-
-
-class Inference(Protocol):
-    """Runs models."""
-
-    async def infer(
-        self, model: str, inputs: Tensors, outputs: Mapping[str, OutputSpec], *, timeout_s: float
-    ) -> dict[str, NDArray[Any]]:
-        """Run a model once; see `services.analysis.triton.TritonClient.infer`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

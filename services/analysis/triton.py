@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -19,30 +18,11 @@ from services.analysis.errors import (
     ModelRefusedError,
     ModelUnavailableError,
 )
+from services.analysis.inference import OutputSpec, Tensors
 from services.analysis.triton_transfer import Inline, SharedMemory, SharedMemoryRefusedError
-
-Tensors = Mapping[str, NDArray[Any]]
 
 CONTROL_TIMEOUT_S: Final = 10.0
 LOAD_TIMEOUT_S: Final = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class OutputSpec:
-    """What an output tensor must look like.
-
-    Attributes:
-        shape: Its exact shape.
-        dtype: Its exact type.
-    """
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    @property
-    def size_bytes(self) -> int:
-        """Bytes of the tensor."""
-        return int(np.prod(self.shape)) * self.dtype.itemsize
 
 
 class TritonClient:

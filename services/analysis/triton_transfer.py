@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import tritonclient.grpc.aio as triton_grpc
 import tritonclient.utils
 from numpy.typing import NDArray
 
+from services.analysis.inference import OutputSpec, Tensors
 from services.analysis.shared_memory import Region
 
 REGISTER_TIMEOUT_S: Final = 10.0
@@ -22,29 +23,10 @@ class SharedMemoryRefusedError(Exception):
     """Triton cannot open our regions: it does not share this host's memory."""
 
 
-class Sized(Protocol):
-    """What an output tensor looks like."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Its shape."""
-        ...
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Its type."""
-        ...
-
-    @property
-    def size_bytes(self) -> int:
-        """Its size."""
-        ...
-
-
 class Inline:
     """Tensors inside the message."""
 
-    def __init__(self, inputs: Mapping[str, NDArray[Any]], outputs: Mapping[str, Sized]) -> None:
+    def __init__(self, inputs: Tensors, outputs: Mapping[str, OutputSpec]) -> None:
         self._tensors = inputs
         self.inputs: list[Any] = []
         self.outputs = [triton_grpc.InferRequestedOutput(name) for name in outputs]
@@ -72,8 +54,8 @@ class SharedMemory:
         self,
         client: Any,
         prefix: str,
-        inputs: Mapping[str, NDArray[Any]],
-        outputs: Mapping[str, Sized],
+        inputs: Tensors,
+        outputs: Mapping[str, OutputSpec],
     ) -> None:
         self._client = client
         self._prefix = prefix

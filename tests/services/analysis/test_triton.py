@@ -15,8 +15,9 @@ from services.analysis.errors import (
     ModelRefusedError,
     ModelUnavailableError,
 )
+from services.analysis.inference import OutputSpec, Tensors
 from services.analysis.shared_memory import DEFAULT_PREFIX, FOLDER
-from services.analysis.triton import OutputSpec, Tensors, TritonClient
+from services.analysis.triton import TritonClient
 from tests.support.triton import RunningTriton, free_ports, stub_pids
 
 pytestmark = pytest.mark.triton
