@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import grpc
 
-from heimdallr.analysis.v1.analysis_service_pb2_grpc import AnalysisServiceAsyncStub
+from heimdallr.analysis.v1 import analysis_service_pb2_grpc as analysis_grpc
 from heimdallr.archive.v1 import archive_service_pb2 as archive_pb
 from heimdallr.workflow.v1 import workflow_service_pb2 as pb
 from heimdallr.workflow.v1 import workflow_service_pb2_grpc as pb_grpc
@@ -52,7 +52,7 @@ class WorkflowService(pb_grpc.WorkflowServiceServicer):
         views: WorkflowViews,
         interventions: Interventions,
         feed: ChangeFeed,
-        analysis: AnalysisServiceAsyncStub,
+        analysis: analysis_grpc.AnalysisServiceAsyncStub,
     ) -> None:
         self._views = views
         self._interventions = interventions

@@ -8,10 +8,7 @@ from collections.abc import Sequence
 import grpc
 
 from heimdallr.analysis.v1 import analysis_service_pb2 as analysis_pb
-from heimdallr.analysis.v1.analysis_service_pb2_grpc import (
-    AnalysisServiceAsyncStub,
-    AnalysisServiceStub,
-)
+from heimdallr.analysis.v1 import analysis_service_pb2_grpc as analysis_grpc
 from heimdallr.conversion.v1 import conversion_service_pb2 as pb
 from heimdallr.conversion.v1.conversion_service_pb2_grpc import ConversionServiceStub
 from services.coordinator.archive.store import ArchiveStore
@@ -44,7 +41,7 @@ class PlanStage:
 
     def __init__(self, channel: grpc.aio.Channel, archive: ArchiveStore, pool: Pool) -> None:
         self._conversion = ConversionServiceStub(channel)
-        self._analysis = AnalysisServiceStub(channel)
+        self._analysis = analysis_grpc.AnalysisServiceStub(channel)
         self._archive = archive
         self._pool = pool
 
@@ -84,7 +81,7 @@ class PlanStage:
             return (await self._conversion.SelectSeries(request, timeout=_DEADLINE_S)).scores
 
 
-async def model_cards(analysis: AnalysisServiceAsyncStub) -> list[ModelCard] | None:
+async def model_cards(analysis: analysis_grpc.AnalysisServiceAsyncStub) -> list[ModelCard] | None:
     """Return the registered models; None when they cannot be listed now."""
     try:
         with typed_errors():
