@@ -1,0 +1,154 @@
+"""Puts the coordinator's packages together. They know each other by their ports only."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Final
+
+import grpc
+
+from heimdallr.access.v1 import access_service_pb2_grpc
+from heimdallr.analysis.v1 import analysis_service_pb2_grpc
+from heimdallr.archive.v1 import archive_service_pb2_grpc
+from heimdallr.audit.v1 import audit_service_pb2_grpc
+from heimdallr.events.v1 import events_service_pb2_grpc
+from heimdallr.intake.v1 import intake_service_pb2_grpc
+from heimdallr.workflow.v1 import workflow_service_pb2_grpc
+from services.coordinator.access.service import AccessService
+from services.coordinator.access.store import AccessStore
+from services.coordinator.archive.indexer import Indexer
+from services.coordinator.archive.service import ArchiveService
+from services.coordinator.archive.store import ArchiveStore
+from services.coordinator.audit.service import AuditService
+from services.coordinator.audit.store import PostgresAuditTrail
+from services.coordinator.events.hub import EventHub
+from services.coordinator.events.log import EventLog
+from services.coordinator.events.relay import Relay
+from services.coordinator.events.service import EventsService
+from services.coordinator.events.wakeups import Wakeups
+from services.coordinator.intake.association_audit import TrailAssociationAudit
+from services.coordinator.intake.committer import Committer
+from services.coordinator.intake.service import IntakeService, StreamBounds
+from services.coordinator.intake.staged import StoredBlobs
+from services.coordinator.intake.store import IntakeStore
+from services.coordinator.settings import CoordinatorSettings
+from services.coordinator.workflow.completeness import CompletenessRules
+from services.coordinator.workflow.completeness_loop import CompletenessLoop
+from services.coordinator.workflow.dispatcher import Dispatcher
+from services.coordinator.workflow.interventions import Interventions
+from services.coordinator.workflow.lifecycle import StageLifecycle
+from services.coordinator.workflow.mesh_runner.runner import MeshRunner
+from services.coordinator.workflow.pgqueuer_queue import PgQueuerQueue
+from services.coordinator.workflow.service import WorkflowService
+from services.coordinator.workflow.views import WorkflowViews
+from services.coordinator.workflow.watch import ChangeFeed
+from services.runtime.blobs import BlobStore
+from services.runtime.postgres import Pool
+from services.runtime.server import Hooks
+from services.runtime.settings import RuntimeSettings
+from services.runtime.tokens import Issuer
+
+PACKAGES: Final = tuple(
+    f"services.coordinator.{name}"
+    for name in ("access", "audit", "events", "archive", "intake", "workflow")
+)
+
+
+class Coordinator:
+    """Every servicer and background task over one pool.
+
+    Args:
+        runtime: Settings that every server has.
+        settings: Settings of the coordinator.
+        pool: Pool of the migrated database.
+        blobs: The blob store.
+        mesh: Channel to the other services.
+        issuer: Signs tokens.
+    """
+
+    def __init__(
+        self,
+        runtime: RuntimeSettings,
+        settings: CoordinatorSettings,
+        pool: Pool,
+        blobs: BlobStore,
+        mesh: grpc.aio.Channel,
+        issuer: Issuer,
+    ) -> None:
+        self.hooks = Hooks()
+        self.trail = PostgresAuditTrail(pool)
+        self._settings = settings
+        self._access = AccessService(AccessStore(pool), issuer)
+        self._archive = ArchiveStore(pool)
+        self._workflow(f"{runtime.service_name}-{os.getpid()}", pool, mesh)
+        self._events(pool)
+        self._intake(runtime.service_name, pool, blobs)
+        self._archive_service = ArchiveService(self._archive, blobs, self._views)
+        self.hooks.background = (
+            self._committer.run,
+            self._wakeups.run,
+            self._relay.run,
+            self._hub.run,
+            self._end_watches,
+            self._feed.run,
+            self._completeness.run,
+            self._dispatcher.run,
+        )
+
+    def add_servicers(self, server: grpc.aio.Server) -> None:
+        """Add every servicer."""
+        access_service_pb2_grpc.add_AccessServiceServicer_to_server(self._access, server)
+        audit = AuditService(self.trail)
+        audit_service_pb2_grpc.add_AuditServiceServicer_to_server(audit, server)
+        archive_service_pb2_grpc.add_ArchiveServiceServicer_to_server(self._archive_service, server)
+        events_service_pb2_grpc.add_EventsServiceServicer_to_server(self._events_service, server)
+        intake_service_pb2_grpc.add_IntakeServiceServicer_to_server(self._intake_service, server)
+        workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(
+            self._workflow_service, server
+        )
+
+    def _workflow(self, worker: str, pool: Pool, mesh: grpc.aio.Channel) -> None:
+        rules = CompletenessRules(
+            quiet_after=timedelta(seconds=self._settings.quiet_after_s),
+            released_after=timedelta(seconds=self._settings.released_after_s),
+        )
+        queue = PgQueuerQueue(pool)
+        lifecycle = StageLifecycle(pool, self._archive, queue, worker)
+        runner = MeshRunner(mesh, self._archive, pool)
+        self._dispatcher = Dispatcher(queue, lifecycle, runner)
+        wake = self._dispatcher.wake
+        self._completeness = CompletenessLoop(pool, self._archive, lifecycle, rules, wake)
+        self._interventions = Interventions(pool, self._archive, queue, wake)
+        self._views = WorkflowViews(pool, self._archive, rules)
+        self._feed = ChangeFeed(pool)
+        analysis = analysis_service_pb2_grpc.AnalysisServiceStub(mesh)
+        self._workflow_service = WorkflowService(
+            self._views, self._interventions, self._feed, analysis
+        )
+
+    def _events(self, pool: Pool) -> None:
+        log = EventLog(pool)
+        self._wakeups = Wakeups(pool)
+        retention = timedelta(days=self._settings.event_retention_days)
+        self._relay = Relay(log, self._wakeups.outbox, retention)
+        self._hub = EventHub(log, self._wakeups.log)
+        self._events_service = EventsService(self._hub, log, heartbeat_s=self._settings.heartbeat_s)
+
+    async def _end_watches(self) -> None:
+        await self._hub.close_when(self.hooks.draining)
+
+    def _intake(self, service_name: str, pool: Pool, blobs: BlobStore) -> None:
+        settings = self._settings
+        indexer = Indexer(self._interventions.on_generation_opened)
+        store = IntakeStore(pool, indexer)
+        self._committer = Committer(store, StoredBlobs(blobs), batch_size=settings.batch_size)
+        bounds = StreamBounds(
+            in_flight=settings.stream_in_flight,
+            open_instances=settings.stream_open_instances,
+            open_bytes=settings.stream_open_bytes,
+        )
+        audit = TrailAssociationAudit(self.trail, service_name)
+        self._intake_service = IntakeService(
+            self._committer, blobs, audit, bounds=bounds, draining=self.hooks.draining
+        )

@@ -1,0 +1,52 @@
+"""Settings of the coordinator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class DatabaseSettings(BaseSettings):
+    """The database. Only the coordinator speaks to it.
+
+    Attributes:
+        dsn: libpq URL; may hold a password.
+        pool_size: Most connections of this process.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="HEIMDALLR_DATABASE_", frozen=True)
+
+    dsn: SecretStr
+    pool_size: int = Field(default=20, ge=6, le=200)
+
+
+class CoordinatorSettings(BaseSettings):
+    """What the coordinator needs besides.
+
+    Attributes:
+        issuer_key_file: Private key that signs tokens.
+        sign_in_file: Where the first administrator's one-time code is left.
+        quiet_after_s: A study is complete when nothing came for this long, in seconds.
+        released_after_s: The same once every association was released in order, in seconds.
+        event_retention_days: How long events can be watched again.
+        heartbeat_s: Longest silence on a watch, in seconds.
+        batch_size: Most instances in one transaction.
+        stream_in_flight: Most envelopes of one gateway's stream that wait for their answer.
+        stream_open_instances: Most instances of one stream whose chunks are arriving.
+        stream_open_bytes: Most bytes that those instances announce together.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="HEIMDALLR_COORDINATOR_", frozen=True)
+
+    issuer_key_file: Path
+    sign_in_file: Path
+    quiet_after_s: float = Field(default=60.0, gt=0)
+    released_after_s: float = Field(default=2.0, gt=0)
+    event_retention_days: float = Field(default=7.0, gt=0)
+    heartbeat_s: float = Field(default=15.0, gt=0)
+    batch_size: int = Field(default=512, ge=1, le=4096)
+    stream_in_flight: int = Field(default=1024, ge=1)
+    stream_open_instances: int = Field(default=32, ge=1)
+    stream_open_bytes: int = Field(default=8 << 30, ge=1)
