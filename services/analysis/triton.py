@@ -24,6 +24,15 @@ from services.analysis.triton_transfer import Inline, SharedMemory, SharedMemory
 CONTROL_TIMEOUT_S: Final = 10.0
 LOAD_TIMEOUT_S: Final = 60.0
 
+_CHANNEL_OPTIONS: Final = (
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    # By default a channel that saw Triton down for a while tries again only after two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+)
+
 
 class TritonClient:
     """Runs models, moving tensors through shared memory where Triton is on this host.
@@ -46,7 +55,7 @@ class TritonClient:
         prefix: str = shared_memory.DEFAULT_PREFIX,
     ) -> None:
         self._prefix = prefix
-        self._client = triton_grpc.InferenceServerClient(address)
+        self._client = triton_grpc.InferenceServerClient(address, channel_args=_CHANNEL_OPTIONS)
         self._permits = asyncio.Semaphore(concurrency)
         self._loads: dict[str, int] = {}
         self._loading = asyncio.Lock()

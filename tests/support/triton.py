@@ -8,6 +8,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -42,40 +43,42 @@ class RunningTriton:
     shm_prefix: str
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports of 127.0.0.1 that nothing listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
+def free_ports() -> tuple[int, int, int]:
+    """Return three ports of 127.0.0.1 that nothing listens on now."""
+    sockets = [socket.socket() for _ in range(3)]
     try:
         for listener in sockets:
             listener.bind(("127.0.0.1", 0))
-        return [listener.getsockname()[1] for listener in sockets]
+        grpc_port, http_port, metrics_port = (each.getsockname()[1] for each in sockets)
+        return grpc_port, http_port, metrics_port
     finally:
         for listener in sockets:
             listener.close()
 
 
-@pytest.fixture(scope="session")
-def triton_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTriton]:
-    """Start Triton on the project's model repository; no model is loaded yet."""
+@contextmanager
+def running_triton(workdir: Path, ports: tuple[int, int, int]) -> Iterator[RunningTriton]:
+    """Run Triton on the project's model repository; no model is loaded yet.
+
+    Args:
+        workdir: Folder for its links and its log.
+        ports: Free ports for gRPC, HTTP and metrics.
+    """
     env = triton_env()
     try:
         server_folder(env)
     except TritonMissingError as error:
-        pytest.skip(f"Triton is absent: {error}; 'make triton-env' installs it")
-    workdir = tmp_path_factory.mktemp("triton")
+        pytest.skip(f"Triton is absent: {error}; 'heimdallr doctor' says how to get it")
     prefix = f"hdt{uuid.uuid4().hex[:8]}"
-    grpc_port, http_port, metrics_port = free_ports(3)
-    command = triton_command(
-        env, model_repository(), workdir, grpc_port, http_port, metrics_port, prefix
-    )
+    command = triton_command(env, model_repository(), workdir, *ports, prefix)
     log = workdir / "triton.log"
-    with log.open("wb") as sink:
+    with log.open("ab") as sink:
         process = subprocess.Popen(
             command.argv, env=dict(command.environ), cwd=workdir, stdout=sink, stderr=sink
         )
     try:
-        _wait_ready(process, f"127.0.0.1:{grpc_port}", log)
-        yield RunningTriton(f"127.0.0.1:{grpc_port}", process.pid, prefix)
+        _wait_ready(process, f"127.0.0.1:{ports[0]}", log)
+        yield RunningTriton(f"127.0.0.1:{ports[0]}", process.pid, prefix)
     finally:
         process.terminate()
         try:
@@ -84,6 +87,13 @@ def triton_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningT
             process.kill()
             process.wait(10)
         sweep_shared_memory(prefix)
+
+
+@pytest.fixture(scope="session")
+def triton_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTriton]:
+    """Run one Triton for the whole session."""
+    with running_triton(tmp_path_factory.mktemp("triton"), free_ports()) as server:
+        yield server
 
 
 def stub_pids(server: RunningTriton) -> list[int]:

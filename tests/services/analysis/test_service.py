@@ -260,7 +260,7 @@ async def test_a_dead_stub_is_a_retryable_error_and_the_retry_succeeds(
 
 
 async def test_an_absent_triton_is_a_retryable_error(tmp_path: Path) -> None:
-    client = TritonClient(f"127.0.0.1:{free_ports(1)[0]}")
+    client = TritonClient(f"127.0.0.1:{free_ports()[0]}")
 
     async with serving(client, tmp_path) as mesh:
         with pytest.raises(ServiceCallError) as caught:

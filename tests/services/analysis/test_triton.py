@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from services.analysis.errors import (
 from services.analysis.inference import OutputSpec, Tensors
 from services.analysis.shared_memory import DEFAULT_PREFIX, FOLDER
 from services.analysis.triton import TritonClient
-from tests.support.triton import RunningTriton, free_ports, stub_pids
+from tests.support.triton import RunningTriton, free_ports, running_triton, stub_pids
 
 pytestmark = pytest.mark.triton
 
@@ -172,12 +173,36 @@ async def test_an_unknown_model_cannot_be_loaded(triton: TritonClient) -> None:
 
 
 async def test_an_absent_triton_is_unavailable() -> None:
-    client = TritonClient(f"127.0.0.1:{free_ports(1)[0]}")
+    client = TritonClient(f"127.0.0.1:{free_ports()[0]}")
 
     with pytest.raises(ModelUnavailableError):
         await run(client, block(), timeout_s=5)
 
     await client.close()
+
+
+async def test_a_triton_that_was_killed_is_used_again_once_it_is_back(tmp_path: Path) -> None:
+    ports = free_ports()
+    client = TritonClient(f"127.0.0.1:{ports[0]}")
+    with running_triton(tmp_path, ports) as server:
+        await run(client, block())
+        call = asyncio.create_task(run(client, block((100, 300, 300))))
+        await asyncio.sleep(0.3)
+        for pid in (*stub_pids(server), server.pid):
+            os.kill(pid, signal.SIGKILL)
+        with pytest.raises(ModelUnavailableError):
+            await call
+
+    for _ in range(5):
+        with pytest.raises(ModelUnavailableError):
+            await run(client, block(), timeout_s=5)
+    with running_triton(tmp_path, ports):
+        await asyncio.sleep(2.5)
+        labelmap = await run(client, block())
+        await client.close()
+
+    assert labelmap.any()
+    assert regions() == set()
 
 
 async def test_the_event_loop_stays_free(triton: TritonClient) -> None:
