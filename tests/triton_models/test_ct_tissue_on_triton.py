@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,7 +72,7 @@ def test_implausible_spacing_is_an_invalid_argument(
 
 @pytest.mark.corpora
 def test_agrees_with_totalsegmentator_on_lung_and_bone(
-    client: Any, capsys: pytest.CaptureFixture[str]
+    client: Any, figure: Callable[[str], None]
 ) -> None:
     folder = CORPORA / "totalsegmentator"
     if not folder.is_dir():
@@ -84,8 +84,7 @@ def test_agrees_with_totalsegmentator_on_lung_and_bone(
 
     lung = dice(ours == Label.LUNGS, np.isin(theirs, LUNG_CLASSES))
     bone = dice(ours == Label.BONE, np.isin(theirs, BONE_CLASSES))
-    with capsys.disabled():
-        print(f"\nct_tissue against TotalSegmentator: Dice lung {lung:.3f}, bone {bone:.3f}")  # noqa: T201
+    figure(f"ct_tissue against TotalSegmentator, Dice: lung {lung:.3f}, bone {bone:.3f}")
     assert lung > 0.95
     assert bone > 0.83
 
