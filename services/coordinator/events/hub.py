@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Final, Protocol
 
 import asyncpg
@@ -21,6 +21,7 @@ END: Final = (1 << 63) - 1
 _BATCH: Final = 1000
 _POLL_S: Final = 0.5
 _RETRY_S: Final = 1.0
+_PATIENCE_S: Final = 2.0
 
 
 class ReadableLog(Protocol):
@@ -114,17 +115,21 @@ class EventHub:
         self._wakeup = wakeup
         self._capacity = capacity
         self._watchers: set[Watcher] = set()
-        self._tail: int | None = None
+        self._tail = 0
+        self._reached = asyncio.Event()
 
-    @contextmanager
-    def subscribe(self, study_id: str = "") -> Iterator[Watcher]:
+    @asynccontextmanager
+    async def subscribe(self, study_id: str = "") -> AsyncIterator[Watcher]:
         """Offer events from now on to a watcher.
 
         Raises:
             DependencyUnavailableError: The log was not reached yet.
         """
-        if self._tail is None:
-            raise DependencyUnavailableError("postgres")
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._reached.wait()
+        except TimeoutError:
+            raise DependencyUnavailableError("postgres") from None
         watcher = Watcher(study_id, self._tail, self._capacity)
         self._watchers.add(watcher)
         try:
@@ -151,8 +156,9 @@ class EventHub:
             await asyncio.sleep(0.1)
 
     async def _follow(self) -> None:
-        if self._tail is None:
+        if not self._reached.is_set():
             self._tail = (await self._log.position()).last_cursor
+            self._reached.set()
         while events := await self._log.after(self._tail, END, _BATCH):
             self._tail = events[-1].cursor
             for watcher in self._watchers:

@@ -46,7 +46,7 @@ class Watch:
             LimitExceededError: The caller is too slow.
             DependencyUnavailableError: The log cannot be reached, or the process stops.
         """
-        with hub.subscribe(self.study_id) as watcher:
+        async with hub.subscribe(self.study_id) as watcher:
             cursor = await self._begin(log)
             if self.cursor is None:
                 yield Heartbeat(cursor)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
 import pytest
 
@@ -16,8 +18,8 @@ from tests.services.coordinator.archive.conftest import Archive
 pytestmark = pytest.mark.postgres
 
 
-async def _found(archive: Archive, **filters: object) -> list[str]:
-    request = pb.ListStudiesRequest(**filters)  # type: ignore[arg-type] # tables of filters
+async def _found(archive: Archive, **filters: Any) -> list[str]:
+    request = pb.ListStudiesRequest(**filters)
     reply = await archive.stub.ListStudies(request)
     return [one.study_instance_uid for one in reply.studies]
 
@@ -77,7 +79,7 @@ async def test_text_finds_beginnings_of_words_and_takes_everything_literally(
     assert found == dict(_TEXTS)
 
 
-_FILTERS = [
+_FILTERS: list[tuple[dict[str, Any], list[str]]] = [
     ({"patient_id": "M-1"}, ["1.2.1"]),
     ({"patient_id": "m-1"}, []),
     ({"patient_id": "M-%"}, []),
@@ -109,7 +111,7 @@ async def test_filters_match_exactly_and_together(people: Archive) -> None:
     assert found == _FILTERS
 
 
-_WRONG = [
+_WRONG: list[tuple[dict[str, Any], str]] = [
     ({"page_size": -1}, "page_size"),
     ({"page_size": 501}, "page_size"),
     ({"page_token": "nonsense"}, "page_token"),

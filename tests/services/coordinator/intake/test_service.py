@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from time import perf_counter
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -172,7 +173,7 @@ async def test_parallel_streams_of_one_study_lose_and_double_nothing(intake: Int
     assert (study.instance_count, study.series_count) == (300, 1)
 
 
-_BAD = [
+_BAD: list[tuple[dict[str, Any], str]] = [
     ({"study_instance_uid": "not a uid"}, "attributes.study_instance_uid"),
     ({"study_instance_uid": ""}, "attributes.study_instance_uid"),
     ({"sop_instance_uid": "1." * 40 + "1"}, "attributes.sop_instance_uid"),
@@ -184,7 +185,7 @@ _BAD = [
 
 @pytest.mark.parametrize(("changes", "field"), _BAD)
 async def test_a_poisoned_envelope_is_rejected_and_its_neighbours_are_stored(
-    intake: Intake, changes: dict[str, object], field: str
+    intake: Intake, changes: dict[str, Any], field: str
 ) -> None:
     data = await intake.stage()
 
@@ -250,7 +251,9 @@ async def test_odd_values_in_any_text_do_not_hurt(intake: Intake, text: str) -> 
         if field.type == field.TYPE_STRING and not field.name.endswith("uid")
     ]
 
-    (answer,) = await intake.send(instance(attributes(**dict.fromkeys(names, text)), data))
+    (answer,) = await intake.send(
+        instance(attributes(**cast("dict[str, Any]", dict.fromkeys(names, text))), data)
+    )
 
     assert answer.accepted.disposition == _STORED
     study = await intake.archive.study_record(answer.accepted.study_id)
@@ -271,7 +274,7 @@ async def test_instances_without_a_patient_id_do_not_share_a_patient(intake: Int
     assert await _count(intake, "archive.patient") == 3
 
 
-def _chunked(data: bytes, sequence: int, size: int, **more: object) -> list[pb.IngestRequest]:
+def _chunked(data: bytes, sequence: int, size: int, **more: Any) -> list[pb.IngestRequest]:
     envelope = instance(attributes(number=sequence, **more), data, chunked=True)
     pieces = [data[at : at + size] for at in range(0, len(data), size)]
     chunks = [
