@@ -18,6 +18,7 @@ from gateway.journal import Journal
 from gateway.quarantine import Quarantine
 from gateway.replay import Replay
 from gateway.settings import GatewaySettings
+from gateway.spool import Spool
 from gateway.staging import Staging
 from heimdallr.intake.v1.intake_service_pb2_grpc import IntakeServiceStub
 from services.runtime.client import open_channel
@@ -49,14 +50,15 @@ class Gateway:
             max_bytes=settings.quarantine_bytes,
             max_count=settings.quarantine_count,
         )
+        spool = Spool(blobs) if settings.content == "chunks" else None
         self._channel = open_channel(settings.intake_address, token_source)
         stub = IntakeServiceStub(self._channel)
         self.intake = Intake(
             self._channel,
             lambda: IntakeStream(stub, blobs, settings.answer_timeout_s),
             journal,
-            Replay(journal, quarantine, blobs),
-            chunked=settings.content == "chunks",
+            Replay(journal, quarantine, blobs, spool),
+            spool,
         )
         storage = StorageService(Staging(blobs, self._executor, quarantine), self.intake)
         self._listener = Listener(

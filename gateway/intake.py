@@ -18,6 +18,7 @@ from gateway.handover import Departure, HandoverError, Received
 from gateway.intake_stream import IntakeStream, StreamLostError
 from gateway.journal import Journal
 from gateway.replay import Replay
+from gateway.spool import Spool
 from heimdallr.errors.v1.error_reason_pb2 import ErrorReason
 from heimdallr.intake.v1 import intake_service_pb2 as pb
 from services.runtime import logs
@@ -39,7 +40,7 @@ class Intake:
         open_stream: Opens an Ingest stream on it.
         journal: Keeps envelopes meanwhile.
         replay: Sends the journal on.
-        chunked: Bytes go with the envelope; otherwise they are in a shared blob store.
+        spool: Holds bytes that go with the envelope; None where the blob store is shared.
     """
 
     def __init__(
@@ -48,14 +49,13 @@ class Intake:
         open_stream: Callable[[], IntakeStream],
         journal: Journal,
         replay: Replay,
-        *,
-        chunked: bool,
+        spool: Spool | None,
     ) -> None:
         self._channel = channel
         self._open_stream = open_stream
         self._journal = journal
         self._replay = replay
-        self._chunked = chunked
+        self._spool = spool
         self._stream: IntakeStream | None = None
         self._answered = False
 
@@ -72,12 +72,20 @@ class Intake:
         Raises:
             HandoverError: The coordinator refuses it.
             StorageFullError: No room for it, here or there.
+            BlobNotFoundError: Its bytes are gone before they could be sent.
+            OSError: The disk failed.
         """
-        request = instance_request(received, chunked=self._chunked)
+        ref = received.staged.ref
+        request = instance_request(received, chunked=self._spool is not None)
+        if self._spool is not None:
+            self._spool.hold(ref)
         answer = await self._ask(request)
         if answer is None:
             await self._journal.append(request.SerializeToString())
-        elif answer.WhichOneof("outcome") == "rejected":
+            return
+        if self._spool is not None:
+            await self._spool.release(ref)
+        if answer.WhichOneof("outcome") == "rejected":
             raise _error(answer.rejected)
 
     async def depart(self, departure: Departure) -> None:
@@ -103,6 +111,8 @@ class Intake:
             except (StreamLostError, DependencyUnavailableError) as error:
                 code = error.code.name if error.code is not None else "UNKNOWN"
                 logs.get_logger().warning(OFFLINE, code=code)
+            except OSError as error:
+                logs.get_logger().error(OFFLINE, code="STORAGE", **logs.failure(error))
             finally:
                 self._stream = None
             backoff_s = _FIRST_BACKOFF_S if self._answered else backoff_s
@@ -123,6 +133,9 @@ class Intake:
         logs.get_logger().info(ONLINE)
         try:
             await asyncio.wait({serving, replaying}, return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                # The replay ends by itself then, but may first have a record to set aside.
+                await asyncio.wait({replaying})
         finally:
             self._stream = None
             for task in (serving, replaying):

@@ -56,6 +56,11 @@ class IntakeStream:
         self._sequence = 0
         self._lost: StreamLostError | None = None
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the stream has ended."""
+        return self._lost is not None
+
     async def run(self) -> None:
         """Serve the stream until it ends.
 

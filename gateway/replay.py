@@ -13,6 +13,7 @@ from gateway.intake_stream import IntakeStream, StreamLostError
 from gateway.journal import Journal, Segment
 from gateway.quarantine import Quarantine
 from gateway.refusal import RefusalKind, RefusedError
+from gateway.spool import Spool
 from heimdallr.errors.v1.error_reason_pb2 import ErrorReason
 from heimdallr.intake.v1 import intake_service_pb2 as pb
 from services.runtime import logs
@@ -23,8 +24,10 @@ from services.runtime.local_blobs import LocalBlobs
 SENT: Final = "journal.sent"
 LOST: Final = "journal.blob_missing"
 BROKEN: Final = "journal.record_broken"
+# INTERNAL is what gRPC says when it was still writing as the other side refused.
+_BREAKING: Final = frozenset({grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.INTERNAL})
 _WINDOW: Final = 64
-_POLL_S: Final = 0.5
+_POLL_S: Final = 0.1
 
 
 class Replay:
@@ -38,12 +41,16 @@ class Replay:
         journal: What is emptied.
         quarantine: Where refused instances go.
         blobs: Where their bytes are.
+        spool: Forgets bytes that are answered; None where the blob store is shared.
     """
 
-    def __init__(self, journal: Journal, quarantine: Quarantine, blobs: LocalBlobs) -> None:
+    def __init__(
+        self, journal: Journal, quarantine: Quarantine, blobs: LocalBlobs, spool: Spool | None
+    ) -> None:
         self._journal = journal
         self._quarantine = quarantine
         self._blobs = blobs
+        self._spool = spool
         self._answered: set[int] = set()
         self._careful = False
 
@@ -58,7 +65,7 @@ class Replay:
         Raises:
             StreamLostError: It is.
         """
-        while True:
+        while not stream.is_lost:
             segment = await self._journal.oldest()
             if segment is None:
                 self._careful = False
@@ -67,6 +74,7 @@ class Replay:
             await self._send(segment, stream, note_answer)
             await self._journal.drop(segment)
             self._answered.clear()
+        raise StreamLostError
 
     async def _send(
         self, segment: Segment, stream: IntakeStream, note_answer: Callable[[], None]
@@ -100,9 +108,9 @@ class Replay:
             sha256 = request.instance.chunked.sha256
             logs.get_logger().error(LOST, sha256=sha256)
         except StreamLostError as error:
-            if error.code is not grpc.StatusCode.INVALID_ARGUMENT:
+            if error.code not in _BREAKING:
                 raise
-            if not self._careful:
+            if not self._careful or error.code is grpc.StatusCode.INTERNAL:
                 self._careful = True
                 raise
             await self._set_aside(request, "breaks the stream")
@@ -114,6 +122,8 @@ class Replay:
                 if answer.rejected.reason == ErrorReason.ERROR_REASON_STORAGE_FULL:
                     raise StreamLostError(grpc.StatusCode.RESOURCE_EXHAUSTED)
                 await self._set_aside(request, answer.rejected.rule)
+        if self._spool is not None and request.instance.HasField("chunked"):
+            await self._spool.release(blob_from_proto(request.instance.chunked))
         self._answered.add(index)
 
     async def _set_aside(self, request: pb.IngestRequest, rule: str) -> None:

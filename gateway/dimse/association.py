@@ -137,7 +137,7 @@ class Association:
             async with asyncio.timeout(self._settings.negotiate_timeout_s):
                 request, titles = await self._request()
         except TimeoutError:
-            raise PeerSilentError from None
+            raise NotDicomPeerError from None
         self._admission.leave(self._connection)
         refusal = rejection(request, self._settings.ae_title)
         address = self._connection.peer_address

@@ -30,4 +30,4 @@ class ProtocolError(Exception):
 
 
 class NotDicomPeerError(Exception):
-    """The first byte is not that of an A-ASSOCIATE-RQ: a browser, a TLS client, a scanner."""
+    """No A-ASSOCIATE-RQ came in time, or something else: a browser, a TLS client, a scanner."""

@@ -14,7 +14,7 @@ from gateway.source import Source
 from gateway.staging import Announced, StagedInstance, Staging
 from services.dicom.uids import valid_uid
 from services.runtime import logs
-from services.runtime.errors import StorageFullError
+from services.runtime.errors import BlobNotFoundError, StorageFullError
 
 STORAGE_FAILED: Final = "storage.failed"
 SUCCESS: Final = Status(0x0000)
@@ -34,6 +34,7 @@ class Handover(Protocol):
         Raises:
             HandoverError: The coordinator refuses it.
             StorageFullError: No room for it.
+            OSError, BlobNotFoundError: Storage failed.
         """
         ...
 
@@ -79,7 +80,7 @@ class StorageService:
             return Status(0xC000, error.rule)
         except StorageFullError:
             return OUT_OF_RESOURCES
-        except OSError as error:
+        except (OSError, BlobNotFoundError) as error:
             logs.get_logger().error(STORAGE_FAILED, **logs.failure(error))
             return STORAGE_ERROR
         return SUCCESS

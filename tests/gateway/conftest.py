@@ -55,7 +55,7 @@ def short_folder() -> Iterator[Path]:
 
 @pytest.fixture
 async def start_gateway(short_folder: Path) -> AsyncIterator[Start]:
-    """Starts a gateway: ``await start_gateway(online=True, **settings)``."""
+    """Give a function that starts a gateway, with the settings it is given."""
     running: list[tuple[asyncio.Task[None], IntakeServer]] = []
 
     async def start(*, online: bool = True, free_bytes: int = 0, **settings: Any) -> RunningGateway:
@@ -92,5 +92,5 @@ async def start_gateway(short_folder: Path) -> AsyncIterator[Start]:
 async def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
     """Wait for a condition."""
     async with asyncio.timeout(timeout_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 -- what is waited for lies outside this loop
             await asyncio.sleep(0.01)

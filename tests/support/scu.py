@@ -6,6 +6,7 @@ import socket
 import struct
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Self
 
 from gateway.dimse import pdu
 from gateway.dimse.negotiation import APPLICATION_CONTEXT
@@ -69,7 +70,7 @@ class Scu:
         self.socket = socket.create_connection((host, port), timeout_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def __enter__(self) -> Scu:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
