@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import math
-import struct
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydicom.datadict import keyword_for_tag
-
-from services.dicom import charset
 from services.dicom.encoding import Buffer, inflate
-from services.dicom.errors import InconsistentError, MissingElementError, TruncatedError
+from services.dicom.errors import MissingElementError, TruncatedError
+from services.dicom.header import Header
 from services.dicom.pixel_data import ImageShape, require_whole
 from services.dicom.uids import (
-    TransferSyntax,
     is_image_sop_class,
     require_uid,
     transfer_syntax,
     valid_uid,
 )
-from services.dicom.walk import DEFAULT_LIMITS, PIXEL_TAGS, Element, Limits, walk
-
-_INT32: Final = 2**31
+from services.dicom.walk import DEFAULT_LIMITS, Limits, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +23,10 @@ class IndexAttributes:
     """Typed index attributes of one instance; text is "" and a number None where absent.
 
     Text is decoded by Specific Character Set, without NULs and outer blanks, and capped.
-    Dates and times are the text of the sender (DA, TM), not checked. Numbers fit 32 bits.
+    Dates and times are the text of the sender (DA, TM), not checked. Whole numbers fit 32 bits.
+    Geometry (PS3.3 C.7.6.2) is in millimetres, LPS: position (x, y, z) of the centre of the first
+    pixel; direction cosines of the row, then of the column; spacing between rows, then between
+    columns. It is empty where absent, of another count or not finite.
     """
 
     sop_class_uid: str
@@ -67,6 +62,14 @@ class IndexAttributes:
     acquisition_number: int | None
     instance_number: int | None
     image_type: tuple[str, ...]
+    image_position_mm: tuple[float, ...]
+    image_orientation: tuple[float, ...]
+    pixel_spacing_mm: tuple[float, ...]
+    slice_thickness_mm: float | None
+    convolution_kernel: str
+    contrast_bolus_agent: str
+    view_position: str
+    patient_position: str
     rows: int | None
     columns: int | None
     number_of_frames: int | None
@@ -105,6 +108,15 @@ _TEXTS: Final = {
     "acquisition_date": 0x00080022,
     "acquisition_time": 0x00080032,
     "burned_in_annotation": 0x00280301,
+    "convolution_kernel": 0x00181210,
+    "contrast_bolus_agent": 0x00180010,
+    "view_position": 0x00185101,
+    "patient_position": 0x00185100,
+}
+_DECIMALS: Final = {
+    "image_position_mm": (0x00200032, 3),
+    "image_orientation": (0x00200037, 6),
+    "pixel_spacing_mm": (0x00280030, 2),
 }
 _INTEGERS: Final = {
     "series_number": 0x00200011,
@@ -112,6 +124,7 @@ _INTEGERS: Final = {
     "instance_number": 0x00200013,
     "number_of_frames": 0x00280008,
 }
+_SLICE_THICKNESS: Final = 0x00180050
 _SOP_CLASS: Final = 0x00080016
 _CHARACTER_SET: Final = 0x00080005
 _IMAGE_TYPE: Final = 0x00080008
@@ -127,6 +140,8 @@ _WANTED: Final = frozenset(
     {tag for _, tag in _REQUIRED_UIDS.values()}
     | set(_TEXTS.values())
     | set(_INTEGERS.values())
+    | {tag for tag, _ in _DECIMALS.values()}
+    | {_SLICE_THICKNESS}
     | {_CHARACTER_SET, _IMAGE_TYPE, _FRAME_OF_REFERENCE, _SAMPLES, _PHOTOMETRIC, _ROWS, _COLUMNS}
     | {_BITS_ALLOCATED}
     | _OTHER_IMAGES
@@ -156,89 +171,20 @@ def read_index_attributes(
     syntax = transfer_syntax(transfer_syntax_uid)
     if syntax.deflated:
         data_set = inflate(data_set, limits.max_inflated_bytes)
-    header = _Header(data_set, syntax, limits)
+    header = Header(data_set, syntax, limits, _WANTED)
     attributes = _attributes(header)
     if whole:
         _require_whole(header)
     return attributes
 
 
-class _Header:
-    """The wanted top-level elements of one data set, read from the bytes when asked for."""
-
-    def __init__(self, data: Buffer, syntax: TransferSyntax, limits: Limits) -> None:
-        self.data, self.syntax, self.limits = data, syntax, limits
-        self.pixels: Element | None = None
-        self.elements: dict[int, Element] = {}
-        for element in walk(data, syntax, limits, wanted=_WANTED):
-            if element.tag in PIXEL_TAGS:
-                self.pixels = element
-            elif element.tag in self.elements:
-                raise InconsistentError(keyword_for_tag(element.tag), "stands twice")
-            else:
-                self.elements[element.tag] = element
-        self._encodings = charset.encodings_of(self.raw(_CHARACTER_SET, 256))
-        self._short: Callable[[bytes], tuple[int]] = struct.Struct(
-            "<H" if syntax.little_endian else ">H"
-        ).unpack
-
-    def raw(self, tag: int, most: int) -> bytes:
-        """First bytes of a value; empty if absent."""
-        element = self.elements.get(tag)
-        if element is None:
-            return b""
-        return bytes(self.data[element.offset : element.offset + min(element.length, most)])
-
-    def text(self, tag: int) -> str:
-        element = self.elements.get(tag)
-        if element is None:
-            return ""
-        _, _, start, length, _ = element
-        # Four bytes are the most that a character takes; the text is capped after decoding.
-        most = self.limits.max_text_chars
-        value = bytes(self.data[start : start + (length if length < 4 * most else 4 * most)])
-        if value.isascii() and b"\x1b" not in value:
-            return charset.clean(value.decode("ascii"), most)
-        return charset.clean(charset.decode(value, self._encodings), most)
-
-    def uid(self, tag: int) -> str:
-        return self.raw(tag, 128).decode("latin-1").strip(" \0")
-
-    def integer(self, tag: int) -> int | None:
-        """Value of an IS; None where it is no whole number of 32 bits."""
-        text = self.raw(tag, 64).decode("latin-1").strip(" \0").partition("\\")[0]
-        return _int32(text) if text else None
-
-    def short(self, tag: int, field: str) -> int | None:
-        """Value of a US.
-
-        Raises:
-            InconsistentError: It has another VR or length (PS3.6).
-        """
-        element = self.elements.get(tag)
-        if element is None or element.length == 0:
-            return None
-        if element.length != 2 or element.vr not in ("US", "UN"):
-            raise InconsistentError(field, "not one unsigned short")
-        return self._short(bytes(self.data[element.offset : element.offset + 2]))[0]
-
-
-def _int32(text: str) -> int | None:
-    try:
-        number = int(text) if text.isdigit() else float(text.replace("_", "x"))
-    except ValueError:
-        return None
-    if not math.isfinite(number) or number != int(number):
-        return None
-    return int(number) if -_INT32 <= number < _INT32 else None
-
-
-def _attributes(header: _Header) -> IndexAttributes:
+def _attributes(header: Header) -> IndexAttributes:
     values: dict[str, Any] = {
         name: _required_uid(header, *rule) for name, rule in _REQUIRED_UIDS.items()
     }
     values.update((name, header.text(tag)) for name, tag in _TEXTS.items())
     values.update((name, header.integer(tag)) for name, tag in _INTEGERS.items())
+    values.update((name, header.decimals(*rule)) for name, rule in _DECIMALS.items())
     frame_of_reference = header.uid(_FRAME_OF_REFERENCE)
     image_type = header.text(_IMAGE_TYPE)
     return IndexAttributes(
@@ -246,20 +192,21 @@ def _attributes(header: _Header) -> IndexAttributes:
         transfer_syntax_uid=header.syntax.uid,
         frame_of_reference_uid=frame_of_reference if valid_uid(frame_of_reference) else "",
         image_type=tuple(part.strip() for part in image_type.split("\\")) if image_type else (),
+        slice_thickness_mm=next(iter(header.decimals(_SLICE_THICKNESS, 1)), None),
         rows=header.short(_ROWS, "Rows"),
         columns=header.short(_COLUMNS, "Columns"),
         has_pixel_data=header.pixels is not None,
     )
 
 
-def _required_uid(header: _Header, field: str, tag: int) -> str:
+def _required_uid(header: Header, field: str, tag: int) -> str:
     text = header.uid(tag)
     if not text:
         raise MissingElementError(field)
     return require_uid(field, text)
 
 
-def _require_whole(header: _Header) -> None:
+def _require_whole(header: Header) -> None:
     shape = ImageShape(
         rows=header.short(_ROWS, "Rows"),
         columns=header.short(_COLUMNS, "Columns"),

@@ -318,3 +318,29 @@ def _open(path: Path) -> tuple[str | None, int, bytes]:
     except DicomError:
         return None, 0, data
     return meta.transfer_syntax_uid, offset, data
+
+
+@pytest.mark.parametrize(
+    ("position", "read_as"),
+    [
+        (b"-100.5\\20\\3 ", (-100.5, 20.0, 3.0)),
+        (b"1\\2 ", ()),
+        (b"1\\nan\\3", ()),
+        (b"1\\1e999\\3 ", ()),
+        (b"1\\2\\" + b"3" * 200, ()),
+    ],
+)
+def test_a_position_is_three_finite_numbers_or_nothing(
+    position: bytes, read_as: tuple[float, ...]
+) -> None:
+    read = _read(last=encode.explicit(0x00200032, "DS", position))
+
+    assert read.image_position_mm == read_as
+
+
+def test_slice_thickness_and_kernel_are_read() -> None:
+    middle = encode.explicit(0x00180050, "DS", b"2.50")
+
+    read = _read(middle + encode.explicit(0x00181210, "SH", b"B30f"))
+
+    assert (read.slice_thickness_mm, read.convolution_kernel) == (2.5, "B30f")
