@@ -1,0 +1,1 @@
+"""Turns results into documents: a structured result and a PDF."""
