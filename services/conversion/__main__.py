@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc
 
 from heimdallr.conversion.v1 import conversion_service_pb2_grpc as pb_grpc
+from services.conversion.headers import keep_pydicom_quiet
 from services.conversion.service import ConversionService
 from services.conversion.settings import ConversionSettings
 from services.conversion.workspace import Workspaces
@@ -18,6 +19,7 @@ async def main() -> None:
     """Serve until told to stop."""
     runtime, settings = load_settings(RuntimeSettings), load_settings(ConversionSettings)
     configure_logs(runtime.log_level, runtime.service_name)
+    keep_pydicom_quiet()
     blobs = open_blobs(runtime.blobs, free_bytes=runtime.blobs_free_bytes)
     workspaces = Workspaces(settings.work_folder)
     service = ConversionService(blobs, workspaces, settings)

@@ -33,6 +33,11 @@ _RESCALE: Final = (
 )
 
 
+def keep_pydicom_quiet() -> None:
+    """Stop pydicom from warning of odd values, for this process: its warnings quote them."""
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+
+
 def read_facts(path: Path) -> InstanceFacts:
     """Read an instance's geometry from its file; what cannot be read is absent."""
     header = _header(path, _GEOMETRY)

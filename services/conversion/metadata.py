@@ -12,7 +12,7 @@ from typing import Final
 from services.conversion.series import InstanceFacts
 from services.dicom.errors import DicomError
 from services.dicom.json import JsonObject, header_json
-from services.dicom.part10 import split_part10
+from services.dicom.part10 import MAX_META_BYTES, split_part10
 
 MEDIA_TYPE: Final = "application/gzip"
 _LEVEL: Final = 5
@@ -50,21 +50,11 @@ def _object(path: Path, known: InstanceFacts) -> JsonObject:
 
 
 def _header(path: Path) -> JsonObject:
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        meta, start = split_part10(content[: 1 << 20])
-        whole = memoryview(content)
-        try:
-            return header_json(whole[start:], meta.transfer_syntax_uid)
-        finally:
-            _release(whole)
-
-
-def _release(view: memoryview) -> None:
-    try:
-        view.release()
-    except BufferError:
-        # A slice of it is still referenced by the frame of an exception; it goes with that.
-        return
+    with path.open("rb") as file:
+        # Unmapped when the last view of it goes: a failed read keeps some in its traceback.
+        content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    meta, start = split_part10(content[:MAX_META_BYTES])
+    return header_json(memoryview(content)[start:], meta.transfer_syntax_uid)
 
 
 def _identifiers(known: InstanceFacts) -> JsonObject:
