@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +50,7 @@ class Intake:
     trail: ListTrail
     opened: list[tuple[str, int]]
     folder: Path
+    draining: asyncio.Event
 
     async def send(self, *envelopes: pb.Instance) -> list[pb.IngestResponse]:
         """Send envelopes on one stream and return the answers in the order of the envelopes."""
@@ -75,10 +76,10 @@ class Intake:
         )
 
 
-@pytest.fixture
-async def intake(pool: Pool, tmp_path: Path) -> AsyncIterator[Intake]:
-    await apply(pool, PACKAGES)
-    blobs = LocalBlobs(tmp_path / "blobs", free_bytes=0)
+@asynccontextmanager
+async def running_intake(pool: Pool, folder: Path) -> AsyncIterator[Intake]:
+    """Run what one coordinator process runs of intake, over a migrated database."""
+    blobs = LocalBlobs(folder / "blobs", free_bytes=0)
     opened: list[tuple[str, int]] = []
 
     async def on_generation_opened(_connection: Connection, study_id: str, number: int) -> None:
@@ -87,23 +88,24 @@ async def intake(pool: Pool, tmp_path: Path) -> AsyncIterator[Intake]:
     committer = Committer(IntakeStore(pool, Indexer(on_generation_opened)), StoredBlobs(blobs))
     trail = ListTrail()
     audit = TrailAssociationAudit(trail, "coordinator")
-    service = IntakeService(committer, blobs, audit, bounds=BOUNDS)
+    draining = asyncio.Event()
+    service = IntakeService(committer, blobs, audit, bounds=BOUNDS, draining=draining)
     running = asyncio.create_task(committer.run())
     async with running_server(
-        tmp_path,
+        folder,
         lambda server: pb_grpc.add_IntakeServiceServicer_to_server(service, server),
     ) as server:
         channel = server.channel(Permission.PERMISSION_INTAKE_WRITE, subject="gateway")
-        yield Intake(
-            pb_grpc.IntakeServiceStub(channel),
-            server,
-            pool,
-            blobs,
-            ArchiveStore(pool),
-            trail,
-            opened,
-            tmp_path,
-        )
+        stub = pb_grpc.IntakeServiceStub(channel)
+        archive = ArchiveStore(pool)
+        yield Intake(stub, server, pool, blobs, archive, trail, opened, folder, draining)
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
+
+
+@pytest.fixture
+async def intake(pool: Pool, tmp_path: Path) -> AsyncIterator[Intake]:
+    await apply(pool, PACKAGES)
+    async with running_intake(pool, tmp_path) as running:
+        yield running
