@@ -112,8 +112,10 @@ class Dispatcher:
     async def _look(self) -> None:
         self._wakeup.clear()
         if await self._fill() == 0:
+            # Not wait_for: before Python 3.12 it may swallow a cancel that comes with the wakeup.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._wakeup.wait(), self._rules.poll_s)
+                async with asyncio.timeout(self._rules.poll_s):
+                    await self._wakeup.wait()
 
     async def _fill(self) -> int:
         """Start what there is room for and return how many jobs were begun."""

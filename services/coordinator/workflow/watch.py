@@ -62,5 +62,6 @@ class ChangeFeed:
 async def wait_for(event: asyncio.Event, timeout_s: float) -> None:
     """Wait until an event is set or the time is over, then clear it."""
     with suppress(TimeoutError):
-        await asyncio.wait_for(event.wait(), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
     event.clear()
