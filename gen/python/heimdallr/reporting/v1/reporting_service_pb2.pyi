@@ -116,6 +116,7 @@ class SeriesResult(_message.Message):
     VOLUME_FIELD_NUMBER: _builtins.int
     ANALYSES_FIELD_NUMBER: _builtins.int
     REFUSALS_FIELD_NUMBER: _builtins.int
+    PREVIEWS_FIELD_NUMBER: _builtins.int
     series_id: _builtins.str
     """Our id of the series."""
     modality: _builtins.str
@@ -142,6 +143,12 @@ class SeriesResult(_message.Message):
     def refusals(self) -> _containers.RepeatedCompositeFieldContainer[_measurement_pb2.Refusal]:
         """Why something was not done, e.g. conversion or a model refused."""
 
+    @_builtins.property
+    def previews(self) -> _containers.RepeatedCompositeFieldContainer[_volume_pb2.Preview]:
+        """Pictures of its volume; one is the report's key image when no analysis has
+        drawn any.
+        """
+
     def __init__(
         self,
         *,
@@ -154,10 +161,11 @@ class SeriesResult(_message.Message):
         volume: _volume_pb2.Volume | None = ...,
         analyses: _abc.Iterable[_analysis_service_pb2.Analysis] | None = ...,
         refusals: _abc.Iterable[_measurement_pb2.Refusal] | None = ...,
+        previews: _abc.Iterable[_volume_pb2.Preview] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_series_number", b"_series_number", "score", b"score", "series_number", b"series_number", "volume", b"volume"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_series_number", b"_series_number", "analyses", b"analyses", "instance_count", b"instance_count", "modality", b"modality", "refusals", b"refusals", "score", b"score", "series_description", b"series_description", "series_id", b"series_id", "series_number", b"series_number", "volume", b"volume"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_series_number", b"_series_number", "analyses", b"analyses", "instance_count", b"instance_count", "modality", b"modality", "previews", b"previews", "refusals", b"refusals", "score", b"score", "series_description", b"series_description", "series_id", b"series_id", "series_number", b"series_number", "volume", b"volume"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__series_number: _TypeAlias = _typing.Literal["series_number"]  # noqa: Y015
     _WhichOneofArgType__series_number: _TypeAlias = _typing.Literal["_series_number", b"_series_number"]  # noqa: Y015
