@@ -13,6 +13,7 @@ from heimdallr.conversion.v1 import conversion_service_pb2
 from heimdallr.imaging.v1 import measurement_pb2, provenance_pb2, volume_pb2
 from heimdallr.reporting.v1 import reporting_service_pb2 as pb
 from services.reporting import report as facts
+from services.runtime.blob_messages import blob_from_proto
 from services.runtime.errors import InvalidFieldError
 
 MAX_SERIES = 10_000
@@ -84,6 +85,7 @@ def _series(message: pb.SeriesResult) -> facts.Series:
         volume=_volume(message.volume) if message.HasField("volume") else None,
         analyses=tuple(_analysis(analysis) for analysis in message.analyses),
         refusals=_refusals(message.refusals),
+        previews=_pictures(message.previews),
     )
 
 
@@ -121,10 +123,15 @@ def _analysis(message: analysis_service_pb2.Analysis) -> facts.Analysis:
     return facts.Analysis(
         labelmap_sha256=message.labelmap.sha256,
         measurements=tuple(_measurement(m) for m in message.measurements),
-        overlays=tuple(
-            facts.Picture(p.image.sha256, p.kind, p.alternative_text) for p in message.overlays
-        ),
+        overlays=_pictures(message.overlays),
         provenance=_provenance(message.provenance),
+    )
+
+
+def _pictures(messages: Iterable[volume_pb2.Preview]) -> tuple[facts.Picture, ...]:
+    return tuple(
+        facts.Picture(blob_from_proto(p.image, "previews.image"), p.kind, p.alternative_text)
+        for p in messages
     )
 
 

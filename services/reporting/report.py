@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
+
+from services.runtime.blob_ref import BlobRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class Volume:
 class Picture:
     """A picture in the blob store, and its description in words."""
 
-    sha256: str
+    image: BlobRef
     kind: str
     alternative_text: str
 
@@ -130,6 +133,7 @@ class Series:
     volume: Volume | None
     analyses: tuple[Analysis, ...]
     refusals: tuple[Refusal, ...]
+    previews: tuple[Picture, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,13 +165,12 @@ class Report:
     report_time: str
 
     def key_image(self) -> Picture | None:
-        """Return the first picture of the first analysis that has one."""
-        return next(
-            (
-                analysis.overlays[0]
-                for series in self.series
-                for analysis in series.analyses
-                if analysis.overlays
-            ),
-            None,
+        """Return the first picture of an analysis, else the first of a volume."""
+        overlays = (
+            picture
+            for series in self.series
+            for analysis in series.analyses
+            for picture in analysis.overlays
         )
+        previews = (picture for series in self.series for picture in series.previews)
+        return next(itertools.chain(overlays, previews), None)

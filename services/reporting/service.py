@@ -16,8 +16,9 @@ from heimdallr.reporting.v1 import reporting_service_pb2 as pb
 from heimdallr.reporting.v1 import reporting_service_pb2_grpc as pb_grpc
 from services.reporting import pdf, structured
 from services.reporting.messages import report_from_proto
+from services.reporting.report import Report
 from services.reporting.settings import ReportingSettings
-from services.runtime.blob_messages import blob_from_proto, blob_to_proto
+from services.runtime.blob_messages import blob_to_proto
 from services.runtime.blobs import BlobStore
 
 MAX_PICTURE_BYTES: Final = 32 << 20
@@ -42,7 +43,7 @@ class ReportingService(pb_grpc.ReportingServiceServicer):
         started, clock = datetime.now(UTC), time.monotonic()
         report = report_from_proto(request)
         async with self._places:
-            picture = await self._picture(request)
+            picture = await self._picture(report)
             result = await asyncio.to_thread(structured.structured_result, report)
             pages = await asyncio.to_thread(pdf.render_pdf, report, picture, self._fonts)
         reply = pb.ComposeReportResponse(
@@ -54,13 +55,11 @@ class ReportingService(pb_grpc.ReportingServiceServicer):
         reply.provenance.duration.FromNanoseconds(int((time.monotonic() - clock) * 1e9))
         return reply
 
-    async def _picture(self, request: pb.ComposeReportRequest) -> bytes | None:
-        for series in request.series:
-            for analysis in series.analyses:
-                if analysis.overlays:
-                    ref = blob_from_proto(analysis.overlays[0].image, "series.analyses.overlays")
-                    return await self._blobs.read(ref, limit_bytes=MAX_PICTURE_BYTES)
-        return None
+    async def _picture(self, report: Report) -> bytes | None:
+        picture = report.key_image()
+        if picture is None:
+            return None
+        return await self._blobs.read(picture.image, limit_bytes=MAX_PICTURE_BYTES)
 
 
 def _inputs(request: pb.ComposeReportRequest) -> list[str]:

@@ -248,3 +248,22 @@ def test_a_value_is_never_blank() -> None:
 
     assert text.count("Notmeasured") == 4
     assert text.count("NO_MASK") == 4
+
+
+def test_a_preview_is_the_key_image_where_no_analysis_drew_one() -> None:
+    request = full_request()
+    request.series[2].previews.add(image=PICTURE, kind="coronal", alternative_text="A preview.")
+
+    content = pdf_of(request, key_picture())
+
+    assert squeezed("A preview.") in text_of(content)
+
+
+def test_the_picture_of_an_analysis_comes_first() -> None:
+    request = full_request(PICTURE)
+    request.series[0].previews.add(image=PICTURE, kind="axial", alternative_text="A preview.")
+
+    picture = report_from_proto(request).key_image()
+
+    assert picture is not None
+    assert picture.kind == "overlay-axial"

@@ -57,7 +57,9 @@ async def test_a_report_is_a_structured_result_and_a_pdf(reporting: Reporting) -
         "application/pdf",
     )
     structured = json.loads(await reporting.blobs.read(blob_from_proto(first.structured)))
-    assert structured["series"][0]["analyses"][0]["overlays"][0]["sha256"] == picture.sha256
+    assert (
+        structured["series"][0]["analyses"][0]["overlays"][0]["image"]["sha256"] == picture.sha256
+    )
     pdf = await reporting.blobs.read(blob_from_proto(first.pdf))
     assert len(pypdf.PdfReader(io.BytesIO(pdf)).pages) >= 1
     assert first.provenance.service == "reporting"
