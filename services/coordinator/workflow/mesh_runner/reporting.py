@@ -130,4 +130,5 @@ def _series_result(
     )
     if outcome.conversion is not None:
         result.volume.CopyFrom(outcome.conversion.volume)
+        result.previews.extend(outcome.conversion.previews)
     return result
