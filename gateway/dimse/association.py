@@ -108,6 +108,7 @@ class Association:
         self._provider = provider
         self._stored_count = 0
         self._last_words = b""
+        self._busy = self._draining = False
 
     async def run(self) -> None:
         """Serve until the connection ends; raises nothing that a peer can cause."""
@@ -131,6 +132,12 @@ class Association:
             self._admission.leave(self._connection)
             self._connection.close(_LONGEST_FAREWELL_S, self._last_words)
             logs.get_logger().info(ENDED, rule=rule, count=self._stored_count)
+
+    def drain(self) -> None:
+        """End after the message that is being answered, or now if there is none."""
+        self._draining = True
+        if not self._busy:
+            self._connection.cut()
 
     async def _serve(self) -> None:
         try:
@@ -195,9 +202,11 @@ class Association:
     async def _messages(
         self, source: Source, contexts: Mapping[int, ContextResult], inbox: Inbox
     ) -> None:
-        while True:
+        while not self._draining:
             context_id, command = await inbox.command()
+            self._busy = True
             if command.field == C_CANCEL_RQ:
+                self._busy = False
                 continue
             context = contexts[context_id]
             if command.has_data_set:
@@ -208,6 +217,8 @@ class Association:
             else:
                 status = await self._answer(source, context, command, None)
             await self._respond(context_id, command, status)
+            self._busy = False
+        self._last_words = pdu.encode_abort(0)
 
     async def _answer(
         self,

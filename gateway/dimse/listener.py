@@ -39,7 +39,7 @@ class Listener:
         self._provider = provider
         self._max_open = max_connections + _SPARE_CONNECTIONS
         self._open: set[Connection] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Association] = {}
         self._server: asyncio.Server | None = None
         # Twice a PDU, so that one can arrive while another is looked at.
         self._capacity = max(2 * settings.inbox.max_pdu_length, pdu.MAX_ASSOCIATE_BYTES) + 4096
@@ -58,9 +58,11 @@ class Listener:
         return bound
 
     async def stop(self, grace_s: float) -> None:
-        """Take no more connections, let associations end for a while, then cut them."""
+        """Take no more connections, let what is being stored be answered, then cut what is left."""
         if self._server is not None:
             self._server.close()
+        for association in list(self._tasks.values()):
+            association.drain()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace_s)
         for connection in list(self._open):
@@ -76,11 +78,11 @@ class Listener:
         self._admission.wait(connection)
         association = Association(connection, self._settings, self._admission, self._provider)
         task = asyncio.create_task(association.run())
-        self._tasks.add(task)
+        self._tasks[task] = association
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         error = None if task.cancelled() else task.exception()
         if error is not None:
             logs.get_logger().error(DIED, **logs.failure(error))
