@@ -16,6 +16,7 @@ from services.runtime.queries import load_queries
 
 _QUERIES: Final = load_queries("services.coordinator.intake")
 _ATTEMPTS: Final = 8
+_MAX_NOTED: Final = 10_000
 _RACES: Final = (IndexRaceError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 # What a value in an envelope can cause, however odd: only its own instance may suffer.
 _CAUSED_BY_VALUES: Final = (
@@ -35,6 +36,8 @@ class IntakeStore:
     def __init__(self, pool: Pool, indexer: Indexer) -> None:
         self._pool = pool
         self._indexer = indexer
+        # Associations whose row is committed: most batches have nothing new to say of them.
+        self._noted: set[str] = set()
 
     async def commit(
         self, envelopes: Sequence[Envelope], departures: Sequence[Departure]
@@ -75,7 +78,13 @@ class IntakeStore:
             await self._note_sources(connection, envelopes, departures)
             if departures:
                 await self._note_departures(connection, departures)
-            return indexed
+        self._remember(envelopes)
+        return indexed
+
+    def _remember(self, envelopes: Sequence[Envelope]) -> None:
+        if len(self._noted) > _MAX_NOTED:
+            self._noted.clear()
+        self._noted.update(envelope.source.association_id for envelope in envelopes)
 
     async def _note_sources(
         self,
@@ -85,7 +94,10 @@ class IntakeStore:
     ) -> None:
         sources: dict[str, Source] = {}
         for source in (*(e.source for e in envelopes), *(d.source for d in departures)):
-            sources.setdefault(source.association_id, source)
+            if source.association_id not in self._noted:
+                sources.setdefault(source.association_id, source)
+        if not sources:
+            return
         await connection.execute(
             _QUERIES["note_sources"],
             list(sources),
