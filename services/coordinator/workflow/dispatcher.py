@@ -11,8 +11,8 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
 
+from services.coordinator.workflow.attempts import AttemptBook
 from services.coordinator.workflow.errors import AttemptFencedError
-from services.coordinator.workflow.lifecycle import StageLifecycle
 from services.coordinator.workflow.patience import keep_going, persist
 from services.coordinator.workflow.queue import Job, JobQueue
 from services.coordinator.workflow.retry import Failure, Hold
@@ -79,7 +79,7 @@ class Dispatcher:
     def __init__(
         self,
         queue: JobQueue,
-        lifecycle: StageLifecycle,
+        lifecycle: AttemptBook,
         runner: StageRunner,
         rules: DispatchRules = DispatchRules(),
     ) -> None:

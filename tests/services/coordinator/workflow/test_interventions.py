@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from heimdallr.archive.v1 import archive_service_pb2 as archive_pb
+from heimdallr.workflow.v1 import workflow_service_pb2 as pb
 from services.coordinator.archive.errors import SeriesNotFoundError, StudyNotFoundError
 from services.coordinator.workflow.errors import StageNotFoundError, StageStateError
 from services.coordinator.workflow.stages import Priority
@@ -31,9 +32,7 @@ async def test_a_cancelled_study_is_held_and_its_running_work_is_ended(
     async with workshop.working():
         study_id = await workshop.begin(arrival())
         await asyncio.wait_for(gate.reached.wait(), 10)
-        async with asyncio.timeout(10):
-            while states(await workshop.views.study_workflow(study_id))["describe"] != "done":
-                await asyncio.sleep(0.02)
+        await workshop.until(study_id, lambda found: states(found)["describe"] == "done")
         stopped = await workshop.interventions.cancel(study_id)
         gate.opened.set()
         await asyncio.sleep(0.3)
@@ -137,7 +136,7 @@ async def test_an_analysis_asked_for_early_runs_once_the_study_is_planned(
         workflow = await workshop.settled(study_id)
 
     assert early == []
-    assert workflow.priority == Priority.HIGH
+    assert workflow.priority == pb.PRIORITY_HIGH
     assert mesh.calls["analyze other_model SR"] == 1
 
 
@@ -149,7 +148,7 @@ async def test_a_changed_priority_overtakes_what_was_queued_before(workshop: Wor
 
     assert [wait.text for wait in waiting.waits] == ["Waits for its turn (2 before it)"]
     assert [wait.text for wait in first.waits] == ["Waits for its turn (0 before it)"]
-    assert first.priority == Priority.STAT
+    assert first.priority == pb.PRIORITY_STAT
 
 
 async def test_what_does_not_exist_is_named(workshop: Workshop) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from datetime import timedelta
 from pathlib import Path
 
@@ -51,7 +51,7 @@ async def stub(
     task.cancel()
 
 
-async def _fails(call: grpc.aio.UnaryUnaryCall[object, object]) -> tuple[grpc.StatusCode, str]:
+async def _fails(call: Awaitable[object]) -> tuple[grpc.StatusCode, str]:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call
     info = error_info(caught.value)
@@ -65,7 +65,7 @@ async def test_a_watcher_sees_the_study_until_it_is_ready(
     async with workshop.working():
         study_id = await workshop.receive(arrival())
         request = pb.WatchStudyWorkflowRequest(study_id=study_id, until_settled=True)
-        seen = []
+        seen: list[int] = []
         async for message in stub.WatchStudyWorkflow(request):
             if not seen:
                 await workshop.completeness.judge()
@@ -103,12 +103,9 @@ async def test_a_failed_stage_says_when_it_is_tried_again(
     slow = open_workshop(database, mesh_address, policy=RetryPolicy(first_delay_s=30))
     async with slow.working():
         study_id = await slow.begin(arrival())
-        async with asyncio.timeout(10):
-            while (
-                not (workflow := await slow.views.study_workflow(study_id)).waits
-                or workflow.waits[0].code != "RETRY"
-            ):
-                await asyncio.sleep(0.05)
+        workflow = await slow.until(
+            study_id, lambda found: any(wait.code == "RETRY" for wait in found.waits)
+        )
     await slow.channel.close()
 
     text = workflow.waits[0].text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -88,10 +88,21 @@ class Workshop:
 
     async def reaches(self, study_id: str, *states: str, timeout_s: float = 20) -> pb.StudyWorkflow:
         """Wait until a study is in one of the named states."""
+        return await self.until(
+            study_id, lambda workflow: StudyState.Name(workflow.state) in states, timeout_s
+        )
+
+    async def until(
+        self,
+        study_id: str,
+        condition: Callable[[pb.StudyWorkflow], bool],
+        timeout_s: float = 20,
+    ) -> pb.StudyWorkflow:
+        """Wait until something is true of the work on a study."""
         async with asyncio.timeout(timeout_s):
             while True:
                 workflow = await self.views.study_workflow(study_id)
-                if _study_state(workflow) in states:
+                if condition(workflow):
                     return workflow
                 await asyncio.sleep(0.05)
 
@@ -147,7 +158,3 @@ def stage_named(workflow: pb.StudyWorkflow, name: str) -> pb.Stage:
         for stage in workflow.stages
         if stage.name == name and stage.generation == workflow.generation
     )
-
-
-def _study_state(workflow: pb.StudyWorkflow) -> str:
-    return StudyState.Name(workflow.state)
