@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 _LOCK: Final = "lock"
+_ATTEMPTS: Final = 5
 
 
 class Workspaces:
@@ -40,7 +41,7 @@ class Workspaces:
         try:
             yield path
         finally:
-            shutil.rmtree(path, ignore_errors=True)
+            _remove(path)
 
     def close(self) -> None:
         """Remove the folder of this process."""
@@ -62,6 +63,14 @@ def sweep(root: Path) -> int:
             os.close(lock)
             removed += 1
     return removed
+
+
+def _remove(path: Path) -> None:
+    # A thread of a cancelled call may still make a file while the folder is being emptied.
+    for _ in range(_ATTEMPTS):
+        shutil.rmtree(path, ignore_errors=True)
+        if not path.exists():
+            return
 
 
 def _locked(folder: Path) -> int | None:
