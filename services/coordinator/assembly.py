@@ -121,7 +121,7 @@ class Coordinator:
         self._completeness = CompletenessLoop(pool, self._archive, lifecycle, rules, wake)
         self._interventions = Interventions(pool, self._archive, queue, wake)
         self._views = WorkflowViews(pool, self._archive, rules)
-        self._feed = ChangeFeed(pool)
+        self._feed = ChangeFeed(pool, draining=self.hooks.draining)
         analysis = analysis_service_pb2_grpc.AnalysisServiceStub(mesh)
         self._workflow_service = WorkflowService(
             self._views, self._interventions, self._feed, analysis

@@ -80,6 +80,8 @@ class WorkflowService(pb_grpc.WorkflowServiceServicer):
                 if request.until_settled and workflow.state in _SETTLED:
                     return
                 await wait_for(changed, _HEARTBEAT_S)
+                if self._feed.ended:
+                    return
 
     async def ListStages(
         self, request: pb.ListStagesRequest, context: Context

@@ -20,10 +20,14 @@ class ChangeFeed:
     Args:
         pool: Pool of the database.
         every_s: Pause between looks, in seconds.
+        draining: Set when the server begins to stop; watchers are woken to see that they end.
     """
 
-    def __init__(self, pool: Pool, every_s: float = _LOOK_EVERY_S) -> None:
+    def __init__(
+        self, pool: Pool, every_s: float = _LOOK_EVERY_S, draining: asyncio.Event | None = None
+    ) -> None:
         self._pool = pool
+        self._draining = draining or asyncio.Event()
         self._every_s = every_s
         self._watchers: dict[str, set[asyncio.Event]] = {}
         self._versions: dict[str, tuple[object, ...]] = {}
@@ -31,6 +35,11 @@ class ChangeFeed:
     async def run(self) -> None:
         """Look until cancelled; while the database is away, try again."""
         await keep_going("watch", self._look)
+
+    @property
+    def ended(self) -> bool:
+        """Whether watchers should end: the server stops."""
+        return self._draining.is_set()
 
     @asynccontextmanager
     async def watch(self, study_id: str) -> AsyncIterator[asyncio.Event]:
@@ -47,7 +56,10 @@ class ChangeFeed:
 
     async def _look(self) -> None:
         await asyncio.sleep(self._every_s)
-        if not self._watchers:
+        if self.ended:
+            for event in [event for events in self._watchers.values() for event in events]:
+                event.set()
+        if self.ended or not self._watchers:
             return
         async with connection(self._pool) as borrowed:
             rows = await borrowed.fetch(QUERIES["study_versions"], list(self._watchers))

@@ -32,10 +32,15 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
+def draining() -> asyncio.Event:
+    return asyncio.Event()
+
+
+@pytest.fixture
 async def stub(
-    workshop: Workshop, tmp_path: Path
+    workshop: Workshop, tmp_path: Path, draining: asyncio.Event
 ) -> AsyncIterator[pb_grpc.WorkflowServiceAsyncStub]:
-    feed = ChangeFeed(workshop.pool, every_s=0.05)
+    feed = ChangeFeed(workshop.pool, every_s=0.05, draining=draining)
     service = WorkflowService(
         workshop.views, workshop.interventions, feed, AnalysisServiceStub(workshop.channel)
     )
@@ -73,6 +78,20 @@ async def test_a_watcher_sees_the_study_until_it_is_ready(
 
     assert seen[0] == archive_pb.STUDY_STATE_RECEIVING
     assert seen[-1] == archive_pb.STUDY_STATE_READY
+
+
+async def test_a_watcher_is_let_go_when_the_server_stops(
+    workshop: Workshop, stub: pb_grpc.WorkflowServiceAsyncStub, draining: asyncio.Event
+) -> None:
+    study_id = await workshop.receive(arrival())
+    count = 0
+
+    async with asyncio.timeout(5):
+        async for _ in stub.WatchStudyWorkflow(pb.WatchStudyWorkflowRequest(study_id=study_id)):
+            count += 1
+            draining.set()
+
+    assert count >= 1
 
 
 async def test_a_study_that_is_arriving_says_how_long_it_has_to_be_quiet(
