@@ -28,7 +28,7 @@ from heimdallr.access.v1 import options_pb2 as heimdallr_dot_access_dot_v1_dot_o
 from heimdallr.access.v1 import permission_pb2 as heimdallr_dot_access_dot_v1_dot_permission__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(heimdallr/access/v1/access_service.proto\x12\x13heimdallr.access.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&heimdallr/access/v1/audit_action.proto\x1a!heimdallr/access/v1/options.proto\x1a$heimdallr/access/v1/permission.proto\"\x91\x01\n\x04User\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12(\n\x05roles\x18\x03 \x03(\x0e\x32\x19.heimdallr.access.v1.Role\x12\x0f\n\x07\x65nabled\x18\x04 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"M\n\x0bIssuedToken\x12\r\n\x05token\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x0f\n\rSignInRequest\"j\n\x0eSignInResponse\x12/\n\x05token\x18\x01 \x01(\x0b\x32 .heimdallr.access.v1.IssuedToken\x12\'\n\x04user\x18\x02 \x01(\x0b\x32\x19.heimdallr.access.v1.User\"\x12\n\x10GetCallerRequest\"\xc6\x01\n\x11GetCallerResponse\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x34\n\x0bpermissions\x18\x02 \x03(\x0e\x32\x1f.heimdallr.access.v1.Permission\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x0f\x61udited_actions\x18\x04 \x03(\x0e\x32 .heimdallr.access.v1.AuditAction\"\x13\n\x11RenewTokenRequest\"E\n\x12RenewTokenResponse\x12/\n\x05token\x18\x01 \x01(\x0b\x32 .heimdallr.access.v1.IssuedToken\"x\n\x11IssueTokenRequest\x12\x13\n\x0b\x63lient_name\x18\x01 \x01(\t\x12\x34\n\x0bpermissions\x18\x02 \x03(\x0e\x32\x1f.heimdallr.access.v1.Permission\x12\x18\n\x10lifetime_seconds\x18\x03 \x01(\x03\"E\n\x12IssueTokenResponse\x12/\n\x05token\x18\x01 \x01(\x0b\x32 .heimdallr.access.v1.IssuedToken\"K\n\x11\x43reateUserRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\x05roles\x18\x02 \x03(\x0e\x32\x19.heimdallr.access.v1.Role\"v\n\x12\x43reateUserResponse\x12\'\n\x04user\x18\x01 \x01(\x0b\x32\x19.heimdallr.access.v1.User\x12\x37\n\rsign_in_token\x18\x02 \x01(\x0b\x32 .heimdallr.access.v1.IssuedToken\"_\n\x11UpdateUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12(\n\x05roles\x18\x02 \x03(\x0e\x32\x19.heimdallr.access.v1.Role\x12\x0f\n\x07\x65nabled\x18\x03 \x01(\x08\"=\n\x12UpdateUserResponse\x12\'\n\x04user\x18\x01 \x01(\x0b\x32\x19.heimdallr.access.v1.User\"9\n\x10ListUsersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"V\n\x11ListUsersResponse\x12(\n\x05users\x18\x01 \x03(\x0b\x32\x19.heimdallr.access.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*p\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_VIEWER\x10\x01\x12\x13\n\x0fROLE_TECHNICIAN\x10\x02\x12\x14\n\x10ROLE_RADIOLOGIST\x10\x03\x12\x16\n\x12ROLE_ADMINISTRATOR\x10\x04\x32\xe8\x05\n\rAccessService\x12[\n\x06SignIn\x12\".heimdallr.access.v1.SignInRequest\x1a#.heimdallr.access.v1.SignInResponse\"\x08\xe8\xe0\x18\n\xf0\xe0\x18\r\x12g\n\tGetCaller\x12%.heimdallr.access.v1.GetCallerRequest\x1a&.heimdallr.access.v1.GetCallerResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x0b\xf0\xe0\x18\x01\x12j\n\nRenewToken\x12&.heimdallr.access.v1.RenewTokenRequest\x1a\'.heimdallr.access.v1.RenewTokenResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x0b\xf0\xe0\x18\x0e\x12g\n\nIssueToken\x12&.heimdallr.access.v1.IssueTokenRequest\x1a\'.heimdallr.access.v1.IssueTokenResponse\"\x08\xe8\xe0\x18\x0c\xf0\xe0\x18\x0e\x12g\n\nCreateUser\x12&.heimdallr.access.v1.CreateUserRequest\x1a\'.heimdallr.access.v1.CreateUserResponse\"\x08\xe8\xe0\x18\x0c\xf0\xe0\x18\x0f\x12j\n\nUpdateUser\x12&.heimdallr.access.v1.UpdateUserRequest\x1a\'.heimdallr.access.v1.UpdateUserResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x0c\xf0\xe0\x18\x0f\x12g\n\tListUsers\x12%.heimdallr.access.v1.ListUsersRequest\x1a&.heimdallr.access.v1.ListUsersResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x0c\xf0\xe0\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(heimdallr/access/v1/access_service.proto\x12\x13heimdallr.access.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&heimdallr/access/v1/audit_action.proto\x1a!heimdallr/access/v1/options.proto\x1a$heimdallr/access/v1/permission.proto\"\x91\x01\n\x04User\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12(\n\x05roles\x18\x03 \x03(\x0e\x32\x19.heimdallr.access.v1.Role\x12\x0f\n\x07\x65nabled\x18\x04 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"M\n\x0bIssuedToken\x12\r\n\x05token\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x0f\n\rSignInRequest\"j\n\x0eSignInResponse\x12/\n\x05token\x18\x01 \x01(\x0b\x32 .heimdallr.access.v1.IssuedToken\x12\'\n\x04user\x18\x02 \x01(\x0b\x32\x19.heimdallr.access.v1.User\"\x12\n\x10GetCallerRequest\"\x85\x02\n\x11GetCallerResponse\x12\x0f\n\x07subject\x18\x01 \x01(\t\x12\x34\n\x0bpermissions\x18\x02 \x03(\x0e\x32\x1f.heimdallr.access.v1.Permission\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x39\n\x0f\x61udited_actions\x18\x04 \x03(\x0e\x32 .heimdallr.access.v1.AuditAction\x12\'\n\x04user\x18\x05 \x01(\x0b\x32\x19.heimdallr.access.v1.User\x12\x14\n\x0chas_password\x18\x06 \x01(\x08\";\n\x19SignInWithPasswordRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\"v\n\x1aSignInWithPasswordResponse\x12/\n\x05token\x18\x01 \x01(\x0b\x32 .heimdallr.access.v1.IssuedToken\x12\'\n\x04user\x18\x02 \x01(\x0b\x32\x19.heimdallr.access.v1.User\"D\n\x12SetPasswordRequest\x12\x18\n\x10present_password\x18\x01 \x01(\t\x12\x14\n\x0cnew_password\x18\x02 \x01(\t\"\x15\n\x13SetPasswordResponse\"\x13\n\x11RenewTokenRequest\"E\n\x12RenewTokenResponse\x12/\n\x05token\x18\x01 \x01(\x0b\x32 .heimdallr.access.v1.IssuedToken\"x\n\x11IssueTokenRequest\x12\x13\n\x0b\x63lient_name\x18\x01 \x01(\t\x12\x34\n\x0bpermissions\x18\x02 \x03(\x0e\x32\x1f.heimdallr.access.v1.Permission\x12\x18\n\x10lifetime_seconds\x18\x03 \x01(\x03\"E\n\x12IssueTokenResponse\x12/\n\x05token\x18\x01 \x01(\x0b\x32 .heimdallr.access.v1.IssuedToken\"K\n\x11\x43reateUserRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12(\n\x05roles\x18\x02 \x03(\x0e\x32\x19.heimdallr.access.v1.Role\"v\n\x12\x43reateUserResponse\x12\'\n\x04user\x18\x01 \x01(\x0b\x32\x19.heimdallr.access.v1.User\x12\x37\n\rsign_in_token\x18\x02 \x01(\x0b\x32 .heimdallr.access.v1.IssuedToken\"_\n\x11UpdateUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12(\n\x05roles\x18\x02 \x03(\x0e\x32\x19.heimdallr.access.v1.Role\x12\x0f\n\x07\x65nabled\x18\x03 \x01(\x08\"=\n\x12UpdateUserResponse\x12\'\n\x04user\x18\x01 \x01(\x0b\x32\x19.heimdallr.access.v1.User\"9\n\x10ListUsersRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"V\n\x11ListUsersResponse\x12(\n\x05users\x18\x01 \x03(\x0b\x32\x19.heimdallr.access.v1.User\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t*p\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n\x0bROLE_VIEWER\x10\x01\x12\x13\n\x0fROLE_TECHNICIAN\x10\x02\x12\x14\n\x10ROLE_RADIOLOGIST\x10\x03\x12\x16\n\x12ROLE_ADMINISTRATOR\x10\x04\x32\xd8\x07\n\rAccessService\x12[\n\x06SignIn\x12\".heimdallr.access.v1.SignInRequest\x1a#.heimdallr.access.v1.SignInResponse\"\x08\xe8\xe0\x18\n\xf0\xe0\x18\r\x12\x7f\n\x12SignInWithPassword\x12..heimdallr.access.v1.SignInWithPasswordRequest\x1a/.heimdallr.access.v1.SignInWithPasswordResponse\"\x08\xe8\xe0\x18\x10\xf0\xe0\x18\r\x12m\n\x0bSetPassword\x12\'.heimdallr.access.v1.SetPasswordRequest\x1a(.heimdallr.access.v1.SetPasswordResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x0b\xf0\xe0\x18\x0f\x12g\n\tGetCaller\x12%.heimdallr.access.v1.GetCallerRequest\x1a&.heimdallr.access.v1.GetCallerResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x0b\xf0\xe0\x18\x01\x12j\n\nRenewToken\x12&.heimdallr.access.v1.RenewTokenRequest\x1a\'.heimdallr.access.v1.RenewTokenResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x0b\xf0\xe0\x18\x0e\x12g\n\nIssueToken\x12&.heimdallr.access.v1.IssueTokenRequest\x1a\'.heimdallr.access.v1.IssueTokenResponse\"\x08\xe8\xe0\x18\x0c\xf0\xe0\x18\x0e\x12g\n\nCreateUser\x12&.heimdallr.access.v1.CreateUserRequest\x1a\'.heimdallr.access.v1.CreateUserResponse\"\x08\xe8\xe0\x18\x0c\xf0\xe0\x18\x0f\x12j\n\nUpdateUser\x12&.heimdallr.access.v1.UpdateUserRequest\x1a\'.heimdallr.access.v1.UpdateUserResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x0c\xf0\xe0\x18\x0f\x12g\n\tListUsers\x12%.heimdallr.access.v1.ListUsersRequest\x1a&.heimdallr.access.v1.ListUsersResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x0c\xf0\xe0\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ACCESSSERVICE'].methods_by_name['SignIn']._loaded_options = None
   _globals['_ACCESSSERVICE'].methods_by_name['SignIn']._serialized_options = b'\350\340\030\n\360\340\030\r'
+  _globals['_ACCESSSERVICE'].methods_by_name['SignInWithPassword']._loaded_options = None
+  _globals['_ACCESSSERVICE'].methods_by_name['SignInWithPassword']._serialized_options = b'\350\340\030\020\360\340\030\r'
+  _globals['_ACCESSSERVICE'].methods_by_name['SetPassword']._loaded_options = None
+  _globals['_ACCESSSERVICE'].methods_by_name['SetPassword']._serialized_options = b'\220\002\002\350\340\030\013\360\340\030\017'
   _globals['_ACCESSSERVICE'].methods_by_name['GetCaller']._loaded_options = None
   _globals['_ACCESSSERVICE'].methods_by_name['GetCaller']._serialized_options = b'\220\002\001\350\340\030\013\360\340\030\001'
   _globals['_ACCESSSERVICE'].methods_by_name['RenewToken']._loaded_options = None
@@ -49,8 +53,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACCESSSERVICE'].methods_by_name['UpdateUser']._serialized_options = b'\220\002\002\350\340\030\014\360\340\030\017'
   _globals['_ACCESSSERVICE'].methods_by_name['ListUsers']._loaded_options = None
   _globals['_ACCESSSERVICE'].methods_by_name['ListUsers']._serialized_options = b'\220\002\001\350\340\030\014\360\340\030\001'
-  _globals['_ROLE']._serialized_start=1573
-  _globals['_ROLE']._serialized_end=1685
+  _globals['_ROLE']._serialized_start=1910
+  _globals['_ROLE']._serialized_end=2022
   _globals['_USER']._serialized_start=212
   _globals['_USER']._serialized_end=357
   _globals['_ISSUEDTOKEN']._serialized_start=359
@@ -62,27 +66,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETCALLERREQUEST']._serialized_start=563
   _globals['_GETCALLERREQUEST']._serialized_end=581
   _globals['_GETCALLERRESPONSE']._serialized_start=584
-  _globals['_GETCALLERRESPONSE']._serialized_end=782
-  _globals['_RENEWTOKENREQUEST']._serialized_start=784
-  _globals['_RENEWTOKENREQUEST']._serialized_end=803
-  _globals['_RENEWTOKENRESPONSE']._serialized_start=805
-  _globals['_RENEWTOKENRESPONSE']._serialized_end=874
-  _globals['_ISSUETOKENREQUEST']._serialized_start=876
-  _globals['_ISSUETOKENREQUEST']._serialized_end=996
-  _globals['_ISSUETOKENRESPONSE']._serialized_start=998
-  _globals['_ISSUETOKENRESPONSE']._serialized_end=1067
-  _globals['_CREATEUSERREQUEST']._serialized_start=1069
-  _globals['_CREATEUSERREQUEST']._serialized_end=1144
-  _globals['_CREATEUSERRESPONSE']._serialized_start=1146
-  _globals['_CREATEUSERRESPONSE']._serialized_end=1264
-  _globals['_UPDATEUSERREQUEST']._serialized_start=1266
-  _globals['_UPDATEUSERREQUEST']._serialized_end=1361
-  _globals['_UPDATEUSERRESPONSE']._serialized_start=1363
-  _globals['_UPDATEUSERRESPONSE']._serialized_end=1424
-  _globals['_LISTUSERSREQUEST']._serialized_start=1426
-  _globals['_LISTUSERSREQUEST']._serialized_end=1483
-  _globals['_LISTUSERSRESPONSE']._serialized_start=1485
-  _globals['_LISTUSERSRESPONSE']._serialized_end=1571
-  _globals['_ACCESSSERVICE']._serialized_start=1688
-  _globals['_ACCESSSERVICE']._serialized_end=2432
+  _globals['_GETCALLERRESPONSE']._serialized_end=845
+  _globals['_SIGNINWITHPASSWORDREQUEST']._serialized_start=847
+  _globals['_SIGNINWITHPASSWORDREQUEST']._serialized_end=906
+  _globals['_SIGNINWITHPASSWORDRESPONSE']._serialized_start=908
+  _globals['_SIGNINWITHPASSWORDRESPONSE']._serialized_end=1026
+  _globals['_SETPASSWORDREQUEST']._serialized_start=1028
+  _globals['_SETPASSWORDREQUEST']._serialized_end=1096
+  _globals['_SETPASSWORDRESPONSE']._serialized_start=1098
+  _globals['_SETPASSWORDRESPONSE']._serialized_end=1119
+  _globals['_RENEWTOKENREQUEST']._serialized_start=1121
+  _globals['_RENEWTOKENREQUEST']._serialized_end=1140
+  _globals['_RENEWTOKENRESPONSE']._serialized_start=1142
+  _globals['_RENEWTOKENRESPONSE']._serialized_end=1211
+  _globals['_ISSUETOKENREQUEST']._serialized_start=1213
+  _globals['_ISSUETOKENREQUEST']._serialized_end=1333
+  _globals['_ISSUETOKENRESPONSE']._serialized_start=1335
+  _globals['_ISSUETOKENRESPONSE']._serialized_end=1404
+  _globals['_CREATEUSERREQUEST']._serialized_start=1406
+  _globals['_CREATEUSERREQUEST']._serialized_end=1481
+  _globals['_CREATEUSERRESPONSE']._serialized_start=1483
+  _globals['_CREATEUSERRESPONSE']._serialized_end=1601
+  _globals['_UPDATEUSERREQUEST']._serialized_start=1603
+  _globals['_UPDATEUSERREQUEST']._serialized_end=1698
+  _globals['_UPDATEUSERRESPONSE']._serialized_start=1700
+  _globals['_UPDATEUSERRESPONSE']._serialized_end=1761
+  _globals['_LISTUSERSREQUEST']._serialized_start=1763
+  _globals['_LISTUSERSREQUEST']._serialized_end=1820
+  _globals['_LISTUSERSRESPONSE']._serialized_start=1822
+  _globals['_LISTUSERSRESPONSE']._serialized_end=1908
+  _globals['_ACCESSSERVICE']._serialized_start=2025
+  _globals['_ACCESSSERVICE']._serialized_end=3009
 # @@protoc_insertion_point(module_scope)

@@ -198,8 +198,12 @@ class GetCallerResponse(_message.Message):
     PERMISSIONS_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     AUDITED_ACTIONS_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    HAS_PASSWORD_FIELD_NUMBER: _builtins.int
     subject: _builtins.str
     """Subject of the caller's token: a user id or a service's name."""
+    has_password: _builtins.bool
+    """Whether the person has a password."""
     @_builtins.property
     def permissions(self) -> _containers.RepeatedScalarFieldContainer[_permission_pb2.Permission.ValueType]:
         """What the token permits."""
@@ -212,6 +216,10 @@ class GetCallerResponse(_message.Message):
     def audited_actions(self) -> _containers.RepeatedScalarFieldContainer[_audit_action_pb2.AuditAction.ValueType]:
         """Actions that leave a row in the audit trail, for display to the caller."""
 
+    @_builtins.property
+    def user(self) -> Global___User:
+        """The person; absent when the caller is none."""
+
     def __init__(
         self,
         *,
@@ -219,14 +227,115 @@ class GetCallerResponse(_message.Message):
         permissions: _abc.Iterable[_permission_pb2.Permission.ValueType] | None = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         audited_actions: _abc.Iterable[_audit_action_pb2.AuditAction.ValueType] | None = ...,
+        user: Global___User | None = ...,
+        has_password: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audited_actions", b"audited_actions", "expire_time", b"expire_time", "permissions", b"permissions", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audited_actions", b"audited_actions", "expire_time", b"expire_time", "has_password", b"has_password", "permissions", b"permissions", "subject", b"subject", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetCallerResponse: _TypeAlias = GetCallerResponse  # noqa: Y015
+
+@_typing.final
+class SignInWithPasswordRequest(_message.Message):
+    """SignInWithPasswordRequest is the request for SignInWithPassword."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    PASSWORD_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """User.name."""
+    password: _builtins.str
+    """The password, at most 1,024 bytes."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        password: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "password", b"password"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignInWithPasswordRequest: _TypeAlias = SignInWithPasswordRequest  # noqa: Y015
+
+@_typing.final
+class SignInWithPasswordResponse(_message.Message):
+    """SignInWithPasswordResponse is the response for SignInWithPassword."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOKEN_FIELD_NUMBER: _builtins.int
+    USER_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def token(self) -> Global___IssuedToken:
+        """Token for the person's further calls."""
+
+    @_builtins.property
+    def user(self) -> Global___User:
+        """The person who signed in."""
+
+    def __init__(
+        self,
+        *,
+        token: Global___IssuedToken | None = ...,
+        user: Global___User | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["token", b"token", "user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["token", b"token", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SignInWithPasswordResponse: _TypeAlias = SignInWithPasswordResponse  # noqa: Y015
+
+@_typing.final
+class SetPasswordRequest(_message.Message):
+    """SetPasswordRequest is the request for SetPassword."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PRESENT_PASSWORD_FIELD_NUMBER: _builtins.int
+    NEW_PASSWORD_FIELD_NUMBER: _builtins.int
+    present_password: _builtins.str
+    """The present password; empty when there is none yet."""
+    new_password: _builtins.str
+    """The new one, 12 to 1,024 bytes of UTF-8."""
+    def __init__(
+        self,
+        *,
+        present_password: _builtins.str = ...,
+        new_password: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["new_password", b"new_password", "present_password", b"present_password"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetPasswordRequest: _TypeAlias = SetPasswordRequest  # noqa: Y015
+
+@_typing.final
+class SetPasswordResponse(_message.Message):
+    """SetPasswordResponse is the response for SetPassword."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetPasswordResponse: _TypeAlias = SetPasswordResponse  # noqa: Y015
 
 @_typing.final
 class RenewTokenRequest(_message.Message):

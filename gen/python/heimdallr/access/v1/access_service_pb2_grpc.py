@@ -42,6 +42,16 @@ class AccessServiceStub:
                 request_serializer=heimdallr_dot_access_dot_v1_dot_access__service__pb2.SignInRequest.SerializeToString,
                 response_deserializer=heimdallr_dot_access_dot_v1_dot_access__service__pb2.SignInResponse.FromString,
                 _registered_method=True)
+        self.SignInWithPassword = channel.unary_unary(
+                '/heimdallr.access.v1.AccessService/SignInWithPassword',
+                request_serializer=heimdallr_dot_access_dot_v1_dot_access__service__pb2.SignInWithPasswordRequest.SerializeToString,
+                response_deserializer=heimdallr_dot_access_dot_v1_dot_access__service__pb2.SignInWithPasswordResponse.FromString,
+                _registered_method=True)
+        self.SetPassword = channel.unary_unary(
+                '/heimdallr.access.v1.AccessService/SetPassword',
+                request_serializer=heimdallr_dot_access_dot_v1_dot_access__service__pb2.SetPasswordRequest.SerializeToString,
+                response_deserializer=heimdallr_dot_access_dot_v1_dot_access__service__pb2.SetPasswordResponse.FromString,
+                _registered_method=True)
         self.GetCaller = channel.unary_unary(
                 '/heimdallr.access.v1.AccessService/GetCaller',
                 request_serializer=heimdallr_dot_access_dot_v1_dot_access__service__pb2.GetCallerRequest.SerializeToString,
@@ -86,6 +96,27 @@ class AccessServiceServicer:
 
         Not idempotent: a sign-in token works once. Fails with
         ERROR_REASON_SIGN_IN_USED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SignInWithPassword(self, request, context):
+        """SignInWithPassword checks a person's name and password and issues their
+        token. After five failures in a row a name is refused for a minute, then
+        longer. Name and password are never told apart in the error.
+
+        Not idempotent: each call gives another token. Fails with
+        ERROR_REASON_SIGN_IN_REFUSED or ERROR_REASON_LIMIT_EXCEEDED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetPassword(self, request, context):
+        """SetPassword sets the calling person's own password. Idempotent. Fails with
+        ERROR_REASON_INVALID_FIELD, or ERROR_REASON_SIGN_IN_REFUSED when there was
+        a password and the present one given is not it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -150,6 +181,16 @@ def add_AccessServiceServicer_to_server(servicer, server):
                     request_deserializer=heimdallr_dot_access_dot_v1_dot_access__service__pb2.SignInRequest.FromString,
                     response_serializer=heimdallr_dot_access_dot_v1_dot_access__service__pb2.SignInResponse.SerializeToString,
             ),
+            'SignInWithPassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.SignInWithPassword,
+                    request_deserializer=heimdallr_dot_access_dot_v1_dot_access__service__pb2.SignInWithPasswordRequest.FromString,
+                    response_serializer=heimdallr_dot_access_dot_v1_dot_access__service__pb2.SignInWithPasswordResponse.SerializeToString,
+            ),
+            'SetPassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetPassword,
+                    request_deserializer=heimdallr_dot_access_dot_v1_dot_access__service__pb2.SetPasswordRequest.FromString,
+                    response_serializer=heimdallr_dot_access_dot_v1_dot_access__service__pb2.SetPasswordResponse.SerializeToString,
+            ),
             'GetCaller': grpc.unary_unary_rpc_method_handler(
                     servicer.GetCaller,
                     request_deserializer=heimdallr_dot_access_dot_v1_dot_access__service__pb2.GetCallerRequest.FromString,
@@ -211,6 +252,60 @@ class AccessService:
             '/heimdallr.access.v1.AccessService/SignIn',
             heimdallr_dot_access_dot_v1_dot_access__service__pb2.SignInRequest.SerializeToString,
             heimdallr_dot_access_dot_v1_dot_access__service__pb2.SignInResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SignInWithPassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/heimdallr.access.v1.AccessService/SignInWithPassword',
+            heimdallr_dot_access_dot_v1_dot_access__service__pb2.SignInWithPasswordRequest.SerializeToString,
+            heimdallr_dot_access_dot_v1_dot_access__service__pb2.SignInWithPasswordResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetPassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/heimdallr.access.v1.AccessService/SetPassword',
+            heimdallr_dot_access_dot_v1_dot_access__service__pb2.SetPasswordRequest.SerializeToString,
+            heimdallr_dot_access_dot_v1_dot_access__service__pb2.SetPasswordResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,19 @@ class AccessServiceStub:
     Not idempotent: a sign-in token works once. Fails with
     ERROR_REASON_SIGN_IN_USED.
     """
+    SignInWithPassword: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.SignInWithPasswordRequest, _access_service_pb2.SignInWithPasswordResponse]
+    """SignInWithPassword checks a person's name and password and issues their
+    token. After five failures in a row a name is refused for a minute, then
+    longer. Name and password are never told apart in the error.
+
+    Not idempotent: each call gives another token. Fails with
+    ERROR_REASON_SIGN_IN_REFUSED or ERROR_REASON_LIMIT_EXCEEDED.
+    """
+    SetPassword: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.SetPasswordRequest, _access_service_pb2.SetPasswordResponse]
+    """SetPassword sets the calling person's own password. Idempotent. Fails with
+    ERROR_REASON_INVALID_FIELD, or ERROR_REASON_SIGN_IN_REFUSED when there was
+    a password and the present one given is not it.
+    """
     GetCaller: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.GetCallerRequest, _access_service_pb2.GetCallerResponse]
     """GetCaller tells who the caller is and what they may do."""
     RenewToken: _grpc.UnaryUnaryMultiCallable[_access_service_pb2.RenewTokenRequest, _access_service_pb2.RenewTokenResponse]
@@ -83,6 +96,19 @@ class AccessServiceAsyncStub(AccessServiceStub):
 
     Not idempotent: a sign-in token works once. Fails with
     ERROR_REASON_SIGN_IN_USED.
+    """
+    SignInWithPassword: _aio.UnaryUnaryMultiCallable[_access_service_pb2.SignInWithPasswordRequest, _access_service_pb2.SignInWithPasswordResponse]  # type: ignore[assignment]
+    """SignInWithPassword checks a person's name and password and issues their
+    token. After five failures in a row a name is refused for a minute, then
+    longer. Name and password are never told apart in the error.
+
+    Not idempotent: each call gives another token. Fails with
+    ERROR_REASON_SIGN_IN_REFUSED or ERROR_REASON_LIMIT_EXCEEDED.
+    """
+    SetPassword: _aio.UnaryUnaryMultiCallable[_access_service_pb2.SetPasswordRequest, _access_service_pb2.SetPasswordResponse]  # type: ignore[assignment]
+    """SetPassword sets the calling person's own password. Idempotent. Fails with
+    ERROR_REASON_INVALID_FIELD, or ERROR_REASON_SIGN_IN_REFUSED when there was
+    a password and the present one given is not it.
     """
     GetCaller: _aio.UnaryUnaryMultiCallable[_access_service_pb2.GetCallerRequest, _access_service_pb2.GetCallerResponse]  # type: ignore[assignment]
     """GetCaller tells who the caller is and what they may do."""
@@ -127,6 +153,31 @@ class AccessServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Not idempotent: a sign-in token works once. Fails with
         ERROR_REASON_SIGN_IN_USED.
+        """
+
+    @_abc_1.abstractmethod
+    def SignInWithPassword(
+        self,
+        request: _access_service_pb2.SignInWithPasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_service_pb2.SignInWithPasswordResponse, _abc.Awaitable[_access_service_pb2.SignInWithPasswordResponse]]:
+        """SignInWithPassword checks a person's name and password and issues their
+        token. After five failures in a row a name is refused for a minute, then
+        longer. Name and password are never told apart in the error.
+
+        Not idempotent: each call gives another token. Fails with
+        ERROR_REASON_SIGN_IN_REFUSED or ERROR_REASON_LIMIT_EXCEEDED.
+        """
+
+    @_abc_1.abstractmethod
+    def SetPassword(
+        self,
+        request: _access_service_pb2.SetPasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_access_service_pb2.SetPasswordResponse, _abc.Awaitable[_access_service_pb2.SetPasswordResponse]]:
+        """SetPassword sets the calling person's own password. Idempotent. Fails with
+        ERROR_REASON_INVALID_FIELD, or ERROR_REASON_SIGN_IN_REFUSED when there was
+        a password and the present one given is not it.
         """
 
     @_abc_1.abstractmethod

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$heimdallr/access/v1/permission.proto\x12\x13heimdallr.access.v1*\xe2\x03\n\nPermission\x12\x1a\n\x16PERMISSION_UNSPECIFIED\x10\x00\x12\x1b\n\x17PERMISSION_ARCHIVE_READ\x10\x01\x12\x1b\n\x17PERMISSION_INTAKE_WRITE\x10\x02\x12\x1c\n\x18PERMISSION_WORKFLOW_READ\x10\x03\x12\x1d\n\x19PERMISSION_WORKFLOW_WRITE\x10\x04\x12\x1d\n\x19PERMISSION_CONVERSION_RUN\x10\x05\x12\x1c\n\x18PERMISSION_ANALYSIS_READ\x10\x06\x12\x1b\n\x17PERMISSION_ANALYSIS_RUN\x10\x07\x12\x1c\n\x18PERMISSION_REPORTING_RUN\x10\x08\x12\x1a\n\x16PERMISSION_EVENTS_READ\x10\t\x12\x1d\n\x19PERMISSION_ACCESS_SIGN_IN\x10\n\x12\x1a\n\x16PERMISSION_ACCESS_SELF\x10\x0b\x12\x1b\n\x17PERMISSION_ACCESS_ADMIN\x10\x0c\x12\x1a\n\x16PERMISSION_AUDIT_WRITE\x10\r\x12\x19\n\x15PERMISSION_AUDIT_READ\x10\x0e\x12\x1e\n\x1aPERMISSION_REFLECTION_READ\x10\x0f\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$heimdallr/access/v1/permission.proto\x12\x13heimdallr.access.v1*\x88\x04\n\nPermission\x12\x1a\n\x16PERMISSION_UNSPECIFIED\x10\x00\x12\x1b\n\x17PERMISSION_ARCHIVE_READ\x10\x01\x12\x1b\n\x17PERMISSION_INTAKE_WRITE\x10\x02\x12\x1c\n\x18PERMISSION_WORKFLOW_READ\x10\x03\x12\x1d\n\x19PERMISSION_WORKFLOW_WRITE\x10\x04\x12\x1d\n\x19PERMISSION_CONVERSION_RUN\x10\x05\x12\x1c\n\x18PERMISSION_ANALYSIS_READ\x10\x06\x12\x1b\n\x17PERMISSION_ANALYSIS_RUN\x10\x07\x12\x1c\n\x18PERMISSION_REPORTING_RUN\x10\x08\x12\x1a\n\x16PERMISSION_EVENTS_READ\x10\t\x12\x1d\n\x19PERMISSION_ACCESS_SIGN_IN\x10\n\x12\x1a\n\x16PERMISSION_ACCESS_SELF\x10\x0b\x12\x1b\n\x17PERMISSION_ACCESS_ADMIN\x10\x0c\x12\x1a\n\x16PERMISSION_AUDIT_WRITE\x10\r\x12\x19\n\x15PERMISSION_AUDIT_READ\x10\x0e\x12\x1e\n\x1aPERMISSION_REFLECTION_READ\x10\x0f\x12$\n PERMISSION_ACCESS_CHECK_PASSWORD\x10\x10\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'heimdallr.access.v1.permiss
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PERMISSION']._serialized_start=62
-  _globals['_PERMISSION']._serialized_end=544
+  _globals['_PERMISSION']._serialized_end=582
 # @@protoc_insertion_point(module_scope)

@@ -54,6 +54,10 @@ class _PermissionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Permission
     """Read the audit trail."""
     PERMISSION_REFLECTION_READ: _Permission.ValueType  # 15
     """Use gRPC server reflection."""
+    PERMISSION_ACCESS_CHECK_PASSWORD: _Permission.ValueType  # 16
+    """Sign people in by their password. Held by gateways, which turn the token
+    into a session cookie.
+    """
 
 class Permission(_Permission, metaclass=_PermissionEnumTypeWrapper):
     """Permission is what a caller must hold to use an RPC. A token carries the
@@ -93,4 +97,8 @@ PERMISSION_AUDIT_READ: Permission.ValueType  # 14
 """Read the audit trail."""
 PERMISSION_REFLECTION_READ: Permission.ValueType  # 15
 """Use gRPC server reflection."""
+PERMISSION_ACCESS_CHECK_PASSWORD: Permission.ValueType  # 16
+"""Sign people in by their password. Held by gateways, which turn the token
+into a session cookie.
+"""
 Global___Permission: _TypeAlias = Permission  # noqa: Y015

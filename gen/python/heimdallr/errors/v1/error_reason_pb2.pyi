@@ -162,6 +162,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Metadata: `rule`.
     """
+    ERROR_REASON_SIGN_IN_REFUSED: _ErrorReason.ValueType  # 26
+    """Name or password is wrong, or the person is disabled.
+    Status: UNAUTHENTICATED.
+
+    Metadata: none.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists every value that `google.rpc.ErrorInfo.reason` may take
@@ -309,5 +315,11 @@ ERROR_REASON_REPORT_FAILED: ErrorReason.ValueType  # 25
 """The report could not be rendered. Status: INTERNAL.
 
 Metadata: `rule`.
+"""
+ERROR_REASON_SIGN_IN_REFUSED: ErrorReason.ValueType  # 26
+"""Name or password is wrong, or the person is disabled.
+Status: UNAUTHENTICATED.
+
+Metadata: none.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

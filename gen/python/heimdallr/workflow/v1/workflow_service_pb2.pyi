@@ -993,3 +993,99 @@ class SetStudyPriorityResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetStudyPriorityResponse: _TypeAlias = SetStudyPriorityResponse  # noqa: Y015
+
+@_typing.final
+class SummarizeStudiesRequest(_message.Message):
+    """SummarizeStudiesRequest is the request for SummarizeStudies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDY_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def study_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The studies, 1 to 500."""
+
+    def __init__(
+        self,
+        *,
+        study_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["study_ids", b"study_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummarizeStudiesRequest: _TypeAlias = SummarizeStudiesRequest  # noqa: Y015
+
+@_typing.final
+class SummarizeStudiesResponse(_message.Message):
+    """SummarizeStudiesResponse is the response for SummarizeStudies."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SUMMARIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def summaries(self) -> _containers.RepeatedCompositeFieldContainer[Global___StudySummary]:
+        """The studies that are known, in the order asked."""
+
+    def __init__(
+        self,
+        *,
+        summaries: _abc.Iterable[Global___StudySummary] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["summaries", b"summaries"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SummarizeStudiesResponse: _TypeAlias = SummarizeStudiesResponse  # noqa: Y015
+
+@_typing.final
+class StudySummary(_message.Message):
+    """StudySummary is the work on a study in short."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDY_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    FINISHED_STAGE_COUNT_FIELD_NUMBER: _builtins.int
+    STAGE_COUNT_FIELD_NUMBER: _builtins.int
+    ACTIVITY_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    study_id: _builtins.str
+    """The study."""
+    state: _archive_service_pb2.StudyState.ValueType
+    """State of the study."""
+    finished_stage_count: _builtins.int
+    """Stages of the latest generation that are done or refused."""
+    stage_count: _builtins.int
+    """Stages of the latest generation."""
+    activity: _builtins.str
+    """What runs now, e.g. "Converting"; empty when nothing runs."""
+    priority: Global___Priority.ValueType
+    """Priority."""
+    @_builtins.property
+    def wait(self) -> Global___Wait:
+        """What it waits for first; absent when it waits for nothing."""
+
+    def __init__(
+        self,
+        *,
+        study_id: _builtins.str = ...,
+        state: _archive_service_pb2.StudyState.ValueType = ...,
+        finished_stage_count: _builtins.int = ...,
+        stage_count: _builtins.int = ...,
+        activity: _builtins.str = ...,
+        wait: Global___Wait | None = ...,
+        priority: Global___Priority.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["wait", b"wait"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activity", b"activity", "finished_stage_count", b"finished_stage_count", "priority", b"priority", "stage_count", b"stage_count", "state", b"state", "study_id", b"study_id", "wait", b"wait"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StudySummary: _TypeAlias = StudySummary  # noqa: Y015

@@ -56,6 +56,11 @@ class WorkflowServiceStub:
                 request_serializer=heimdallr_dot_workflow_dot_v1_dot_workflow__service__pb2.GetStudyResultsRequest.SerializeToString,
                 response_deserializer=heimdallr_dot_workflow_dot_v1_dot_workflow__service__pb2.GetStudyResultsResponse.FromString,
                 _registered_method=True)
+        self.SummarizeStudies = channel.unary_unary(
+                '/heimdallr.workflow.v1.WorkflowService/SummarizeStudies',
+                request_serializer=heimdallr_dot_workflow_dot_v1_dot_workflow__service__pb2.SummarizeStudiesRequest.SerializeToString,
+                response_deserializer=heimdallr_dot_workflow_dot_v1_dot_workflow__service__pb2.SummarizeStudiesResponse.FromString,
+                _registered_method=True)
         self.GetQueue = channel.unary_unary(
                 '/heimdallr.workflow.v1.WorkflowService/GetQueue',
                 request_serializer=heimdallr_dot_workflow_dot_v1_dot_workflow__service__pb2.GetQueueRequest.SerializeToString,
@@ -116,6 +121,15 @@ class WorkflowServiceServicer:
     def GetStudyResults(self, request, context):
         """GetStudyResults returns what was made of a study in its latest
         generation. Fails with ERROR_REASON_STUDY_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SummarizeStudies(self, request, context):
+        """SummarizeStudies tells in short how far the work on each of some studies
+        has come. Unknown studies are left out.
+        Fails with ERROR_REASON_INVALID_FIELD.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -186,6 +200,11 @@ def add_WorkflowServiceServicer_to_server(servicer, server):
                     servicer.GetStudyResults,
                     request_deserializer=heimdallr_dot_workflow_dot_v1_dot_workflow__service__pb2.GetStudyResultsRequest.FromString,
                     response_serializer=heimdallr_dot_workflow_dot_v1_dot_workflow__service__pb2.GetStudyResultsResponse.SerializeToString,
+            ),
+            'SummarizeStudies': grpc.unary_unary_rpc_method_handler(
+                    servicer.SummarizeStudies,
+                    request_deserializer=heimdallr_dot_workflow_dot_v1_dot_workflow__service__pb2.SummarizeStudiesRequest.FromString,
+                    response_serializer=heimdallr_dot_workflow_dot_v1_dot_workflow__service__pb2.SummarizeStudiesResponse.SerializeToString,
             ),
             'GetQueue': grpc.unary_unary_rpc_method_handler(
                     servicer.GetQueue,
@@ -323,6 +342,33 @@ class WorkflowService:
             '/heimdallr.workflow.v1.WorkflowService/GetStudyResults',
             heimdallr_dot_workflow_dot_v1_dot_workflow__service__pb2.GetStudyResultsRequest.SerializeToString,
             heimdallr_dot_workflow_dot_v1_dot_workflow__service__pb2.GetStudyResultsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SummarizeStudies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/heimdallr.workflow.v1.WorkflowService/SummarizeStudies',
+            heimdallr_dot_workflow_dot_v1_dot_workflow__service__pb2.SummarizeStudiesRequest.SerializeToString,
+            heimdallr_dot_workflow_dot_v1_dot_workflow__service__pb2.SummarizeStudiesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,11 @@ class WorkflowServiceStub:
     """GetStudyResults returns what was made of a study in its latest
     generation. Fails with ERROR_REASON_STUDY_NOT_FOUND.
     """
+    SummarizeStudies: _grpc.UnaryUnaryMultiCallable[_workflow_service_pb2.SummarizeStudiesRequest, _workflow_service_pb2.SummarizeStudiesResponse]
+    """SummarizeStudies tells in short how far the work on each of some studies
+    has come. Unknown studies are left out.
+    Fails with ERROR_REASON_INVALID_FIELD.
+    """
     GetQueue: _grpc.UnaryUnaryMultiCallable[_workflow_service_pb2.GetQueueRequest, _workflow_service_pb2.GetQueueResponse]
     """GetQueue sums up what waits and what runs."""
     StartAnalysis: _grpc.UnaryUnaryMultiCallable[_workflow_service_pb2.StartAnalysisRequest, _workflow_service_pb2.StartAnalysisResponse]
@@ -96,6 +101,11 @@ class WorkflowServiceAsyncStub(WorkflowServiceStub):
     GetStudyResults: _aio.UnaryUnaryMultiCallable[_workflow_service_pb2.GetStudyResultsRequest, _workflow_service_pb2.GetStudyResultsResponse]  # type: ignore[assignment]
     """GetStudyResults returns what was made of a study in its latest
     generation. Fails with ERROR_REASON_STUDY_NOT_FOUND.
+    """
+    SummarizeStudies: _aio.UnaryUnaryMultiCallable[_workflow_service_pb2.SummarizeStudiesRequest, _workflow_service_pb2.SummarizeStudiesResponse]  # type: ignore[assignment]
+    """SummarizeStudies tells in short how far the work on each of some studies
+    has come. Unknown studies are left out.
+    Fails with ERROR_REASON_INVALID_FIELD.
     """
     GetQueue: _aio.UnaryUnaryMultiCallable[_workflow_service_pb2.GetQueueRequest, _workflow_service_pb2.GetQueueResponse]  # type: ignore[assignment]
     """GetQueue sums up what waits and what runs."""
@@ -163,6 +173,17 @@ class WorkflowServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_workflow_service_pb2.GetStudyResultsResponse, _abc.Awaitable[_workflow_service_pb2.GetStudyResultsResponse]]:
         """GetStudyResults returns what was made of a study in its latest
         generation. Fails with ERROR_REASON_STUDY_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def SummarizeStudies(
+        self,
+        request: _workflow_service_pb2.SummarizeStudiesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_workflow_service_pb2.SummarizeStudiesResponse, _abc.Awaitable[_workflow_service_pb2.SummarizeStudiesResponse]]:
+        """SummarizeStudies tells in short how far the work on each of some studies
+        has come. Unknown studies are left out.
+        Fails with ERROR_REASON_INVALID_FIELD.
         """
 
     @_abc_1.abstractmethod
