@@ -15,11 +15,10 @@ import grpc
 
 from gateway.envelopes import departure_request, instance_request
 from gateway.handover import Departure, HandoverError, Received
-from gateway.intake_stream import IntakeStream, StreamLostError
+from gateway.intake_stream import RETRYABLE, IntakeStream, StreamLostError
 from gateway.journal import Journal
 from gateway.replay import Replay
 from gateway.spool import Spool
-from heimdallr.errors.v1.error_reason_pb2 import ErrorReason
 from heimdallr.intake.v1 import intake_service_pb2 as pb
 from services.runtime import logs
 from services.runtime.client import MeshChannel
@@ -161,6 +160,6 @@ class Intake:
 
 
 def _error(rejected: pb.Rejected) -> Exception:
-    if rejected.reason == ErrorReason.ERROR_REASON_STORAGE_FULL:
+    if rejected.reason in RETRYABLE:
         return StorageFullError()
     return HandoverError(rejected.rule or "refused")

@@ -10,6 +10,7 @@ from typing import Final
 
 import grpc
 
+from heimdallr.errors.v1.error_reason_pb2 import ErrorReason
 from heimdallr.imaging.v1.blob_ref_pb2 import BlobRef
 from heimdallr.intake.v1 import intake_service_pb2 as pb
 from heimdallr.intake.v1 import intake_service_pb2_grpc as pb_grpc
@@ -19,8 +20,20 @@ from services.runtime.local_blobs import LocalBlobs
 
 CHUNK_BYTES: Final = 1 << 20
 _QUEUED_MESSAGES: Final = 16
+_OPEN_INSTANCES: Final = 8
+"""Instances whose chunks interleave; the coordinator bounds them for each stream."""
 
 Call = grpc.aio.StreamStreamCall[pb.IngestRequest, pb.IngestResponse]
+
+
+RETRYABLE: Final = frozenset(
+    {
+        ErrorReason.ERROR_REASON_STORAGE_FULL,
+        ErrorReason.ERROR_REASON_LIMIT_EXCEEDED,
+        ErrorReason.ERROR_REASON_DEPENDENCY_UNAVAILABLE,
+    }
+)
+"""Reasons of a rejection that are gone when the same instance is sent later."""
 
 
 class StreamLostError(Exception):
@@ -51,6 +64,7 @@ class IntakeStream:
         self._timeout_s = answer_timeout_s
         self._call: Call = stub.Ingest()
         self._queue: deque[pb.IngestRequest] = deque()
+        self._open = asyncio.Semaphore(_OPEN_INSTANCES)
         self._space, self._filled = asyncio.Event(), asyncio.Event()
         self._answers: dict[int, asyncio.Future[pb.IngestResponse]] = {}
         self._sequence = 0
@@ -107,9 +121,20 @@ class IntakeStream:
             self._answers.pop(request.sequence, None)
 
     async def _send(self, request: pb.IngestRequest, patience: asyncio.Timeout) -> None:
-        await self._put(request)
-        if request.instance.WhichOneof("content") != "chunked":
+        if not request.instance.HasField("chunked"):
+            await self._put(request)
             return
+        async with self._open:
+            await self._put(request)
+            try:
+                await self._send_chunks(request, patience)
+            except BlobNotFoundError:
+                # The other side would wait for the rest for as long as the stream lives.
+                self._lose(None)
+                self._call.cancel()
+                raise
+
+    async def _send_chunks(self, request: pb.IngestRequest, patience: asyncio.Timeout) -> None:
         loop = asyncio.get_running_loop()
         async for chunk in self._chunks(request):
             await self._put(chunk)

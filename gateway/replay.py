@@ -9,12 +9,11 @@ from typing import Final
 import grpc
 from google.protobuf.message import DecodeError
 
-from gateway.intake_stream import IntakeStream, StreamLostError
+from gateway.intake_stream import RETRYABLE, IntakeStream, StreamLostError
 from gateway.journal import Journal, Segment
 from gateway.quarantine import Quarantine
 from gateway.refusal import RefusalKind, RefusedError
 from gateway.spool import Spool
-from heimdallr.errors.v1.error_reason_pb2 import ErrorReason
 from heimdallr.intake.v1 import intake_service_pb2 as pb
 from services.runtime import logs
 from services.runtime.blob_messages import blob_from_proto
@@ -119,7 +118,7 @@ class Replay:
             raise
         else:
             if answer.WhichOneof("outcome") == "rejected":
-                if answer.rejected.reason == ErrorReason.ERROR_REASON_STORAGE_FULL:
+                if answer.rejected.reason in RETRYABLE:
                     raise StreamLostError(grpc.StatusCode.RESOURCE_EXHAUSTED)
                 await self._set_aside(request, answer.rejected.rule)
         if self._spool is not None and request.instance.HasField("chunked"):

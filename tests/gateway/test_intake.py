@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from heimdallr.errors.v1.error_reason_pb2 import ErrorReason
 from tests.gateway.conftest import RunningGateway, Start, until
 from tests.support.instances import ct_instance, encoded
 from tests.support.scu import Scu
@@ -139,6 +140,25 @@ async def test_what_the_coordinator_refuses_later_is_in_quarantine(start_gateway
     await until(lambda: not segments(gateway))
 
     assert len(list(gateway.quarantine.glob("*.dcm"))) == 1
+
+
+async def test_a_refusal_that_will_pass_costs_no_acknowledged_instance(
+    start_gateway: Start,
+) -> None:
+    gateway = await start_gateway(online=False)
+    statuses = await asyncio.to_thread(send_many, gateway.port, 3)
+    gateway.intake.reject_rule = "too much at once"
+    gateway.intake.reject_reason = ErrorReason.ERROR_REASON_LIMIT_EXCEEDED
+
+    await gateway.server.start()
+    await asyncio.sleep(0.5)
+    live = await asyncio.to_thread(send_many, gateway.port, 1, seed=1)
+    gateway.intake.reject_rule = ""
+    await until(lambda: not segments(gateway), 20)
+
+    assert set(live.values()) <= {0x0000, 0xA700}
+    assert set(statuses) <= set(gateway.intake.rows)
+    assert not list(gateway.quarantine.glob("*.dcm"))
 
 
 @pytest.mark.parametrize("size", [64, 1200])

@@ -29,6 +29,9 @@ class IntakeDouble(pb_grpc.IntakeServiceServicer):
         blobs: The shared blob store's folder, for staged content.
         delay_s: Pause before each answer.
         reject_rule: Refuse each instance with this rule, when set.
+        reject_reason: The reason it gives then.
+        silent: Take requests and answer nothing.
+        verify: Look at staged bytes before they are accepted.
         break_on: Break the stream with INVALID_ARGUMENT at this SOP Instance UID.
         rows: SHA-256 by SOP Instance UID.
         received: Bytes by SHA-256, of chunked instances.
@@ -41,6 +44,7 @@ class IntakeDouble(pb_grpc.IntakeServiceServicer):
     blobs: Path
     delay_s: float = 0.0
     reject_rule: str = ""
+    reject_reason: ErrorReason.ValueType = ErrorReason.ERROR_REASON_INVALID_FIELD
     break_on: str = ""
     silent: bool = False
     verify: bool = True
@@ -101,9 +105,7 @@ class IntakeDouble(pb_grpc.IntakeServiceServicer):
 
     def _take(self, sequence: int, instance: pb.Instance, sha256: str) -> pb.IngestResponse:
         if self.reject_rule:
-            rejected = pb.Rejected(
-                reason=ErrorReason.ERROR_REASON_INVALID_FIELD, rule=self.reject_rule
-            )
+            rejected = pb.Rejected(reason=self.reject_reason, rule=self.reject_rule)
             return pb.IngestResponse(sequence=sequence, rejected=rejected)
         self.instances.append(instance)
         self.events.append(f"instance {instance.source.association_id}")
