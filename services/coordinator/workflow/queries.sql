@@ -235,13 +235,25 @@ WHERE study_id = $1 GROUP BY series_id;
 SELECT DISTINCT ON (series_id) series_id::text, attributes FROM archive.instance
 WHERE study_id = $1 ORDER BY series_id, instance_number NULLS LAST, instance_id;
 
--- arrival: seconds since the last instance came, and associations that are still open
-SELECT extract(epoch FROM now() - s.last_receive_time)::double precision AS quiet_s,
-       (SELECT count(*) FROM archive.association AS a
-        WHERE a.study_id = s.study_id AND a.generation = s.generation AND a.open) AS open_count,
-       (SELECT coalesce(bool_and(NOT a.open AND a.released), false) FROM archive.association AS a
-        WHERE a.study_id = s.study_id AND a.generation = s.generation) AS all_released
-FROM archive.study AS s WHERE s.study_id = $1;
+-- arrivals: state of studies, seconds since their last instance came, and open associations
+SELECT s.study_id::text, s.state, s.priority,
+       extract(epoch FROM now() - s.last_receive_time)::double precision AS quiet_s,
+       count(a.association_id) FILTER (WHERE a.open) AS open_count,
+       coalesce(bool_and(NOT a.open AND a.released), false) AS all_released
+FROM archive.study AS s
+LEFT JOIN archive.association AS a ON a.study_id = s.study_id AND a.generation = s.generation
+WHERE s.study_id = ANY($1::uuid[])
+GROUP BY s.study_id;
+
+-- latest_stages: stages of the latest generation of studies
+SELECT h.* FROM workflow.stage_head AS h
+JOIN archive.study AS s ON s.study_id = h.study_id AND s.generation = h.generation
+WHERE h.study_id = ANY($1::uuid[]);
+
+-- head_of_queue: the first 1000 queued stages
+SELECT rank, queue_time FROM workflow.stage
+WHERE state = 'pending' AND queued AND (next_attempt_time IS NULL OR next_attempt_time <= now())
+ORDER BY rank DESC, queue_time LIMIT 1000;
 
 -- study_versions: what changes whenever something is new about studies that are watched
 SELECT s.study_id::text, s.state, s.generation, s.priority, s.instance_count,

@@ -108,6 +108,15 @@ class WorkflowService(pb_grpc.WorkflowServiceServicer):
         _check_id(request.study_id, StudyNotFoundError)
         return await self._views.results(request.study_id)
 
+    async def SummarizeStudies(
+        self, request: pb.SummarizeStudiesRequest, context: Context
+    ) -> pb.SummarizeStudiesResponse:
+        """See ``workflow_service.proto``."""
+        if not 1 <= len(request.study_ids) <= _LARGEST_PAGE:
+            raise InvalidFieldError("study_ids", f"1 to {_LARGEST_PAGE}")
+        known = [study_id for study_id in request.study_ids if is_id(study_id)]
+        return pb.SummarizeStudiesResponse(summaries=await self._views.summaries.of(known))
+
     async def GetQueue(self, request: pb.GetQueueRequest, context: Context) -> pb.GetQueueResponse:
         """See ``workflow_service.proto``."""
         return await self._views.queue()

@@ -16,11 +16,11 @@ from services.coordinator.workflow.rows import stage_from_row
 from services.coordinator.workflow.stages import Stage, StageState, order_of
 from services.coordinator.workflow.store import QUERIES
 from services.coordinator.workflow.study_results import read_outcome
+from services.coordinator.workflow.summaries import WorkSummaries, arrival_from_row
 from services.coordinator.workflow.waits import (
-    Arrival,
     Wait,
     arrival_waits,
-    is_queued,
+    first_queued,
     stage_waits,
 )
 from services.runtime.blob_ref import BlobRef
@@ -34,12 +34,16 @@ class WorkflowViews:
         pool: Pool of the database.
         archive: Holds the studies.
         rules: When a study is complete, for what it waits for.
+
+    Attributes:
+        summaries: The work on many studies in short.
     """
 
     def __init__(self, pool: Pool, archive: ArchiveStore, rules: CompletenessRules) -> None:
         self._pool = pool
         self._archive = archive
         self._rules = rules
+        self.summaries = WorkSummaries(pool, rules)
 
     async def study_workflow(self, study_id: str) -> pb.StudyWorkflow:
         """Return the work on a study.
@@ -158,19 +162,17 @@ class WorkflowViews:
         self, borrowed: Connection, study: StudyRecord, stages: Sequence[Stage]
     ) -> list[Wait]:
         if study.state is StudyState.RECEIVING:
-            rows = await borrowed.fetch(QUERIES["arrival"], study.study_id)
-            arrival = Arrival(**dict(rows[0].items()))
-            return arrival_waits(arrival, self._rules)
+            rows = await borrowed.fetch(QUERIES["arrivals"], [study.study_id])
+            return arrival_waits(arrival_from_row(rows[0]), self._rules)
         now: datetime = await borrowed.fetchval("SELECT now()")
         latest = [stage for stage in stages if stage.generation == study.generation]
         return stage_waits(latest, await _ahead(borrowed, latest, now), now)
 
 
 async def _ahead(borrowed: Connection, stages: Sequence[Stage], now: datetime) -> int | None:
-    queued = [stage for stage in stages if is_queued(stage, now) and stage.queue_time is not None]
-    if not queued:
+    first = first_queued(stages, now)
+    if first is None:
         return None
-    first = min(queued, key=lambda stage: (-stage.rank, stage.queue_time))
     count: int = await borrowed.fetchval(QUERIES["stages_ahead"], first.rank, first.queue_time)
     return count
 

@@ -87,6 +87,12 @@ def is_queued(stage: Stage, now: datetime) -> bool:
     return stage.state is StageState.PENDING and stage.queued and not is_postponed(stage, now)
 
 
+def first_queued(stages: Sequence[Stage], now: datetime) -> Stage | None:
+    """Return the stage whose turn comes first; None when none waits for its turn."""
+    queued = [stage for stage in stages if is_queued(stage, now) and stage.queue_time is not None]
+    return min(queued, key=lambda stage: (-stage.rank, stage.queue_time or now), default=None)
+
+
 def _retry(stage: Stage, now: datetime) -> Wait:
     seconds = ceil(((stage.next_attempt_time or now) - now) / timedelta(seconds=1))
     return Wait("RETRY", f"Tried again in {seconds} s: {stage.reason_text}")

@@ -24,7 +24,7 @@ from services.runtime.client import error_info
 from services.runtime.ids import new_id
 from services.runtime.postgres import Pool
 from tests.services.coordinator.archive.arrivals import arrival, study
-from tests.services.coordinator.workflow.fake_mesh import FakeMesh
+from tests.services.coordinator.workflow.fake_mesh import FakeMesh, Gate
 from tests.services.coordinator.workflow.workshop import Workshop, open_workshop, stage_named
 from tests.support.mesh import running_server
 
@@ -148,6 +148,34 @@ async def test_pages_of_stages_hold_each_stage_once(
     assert len(set(ids)) == 5
     assert not second.next_page_token
     assert not other.stages
+
+
+async def test_studies_are_summed_up_in_the_order_asked(
+    workshop: Workshop, mesh: FakeMesh, stub: pb_grpc.WorkflowServiceAsyncStub
+) -> None:
+    gate = Gate("convert CT")
+    mesh.before = gate
+    async with workshop.working():
+        running = await workshop.begin(arrival())
+        await asyncio.wait_for(gate.reached.wait(), 10)
+        await workshop.until(
+            running, lambda found: stage_named(found, "convert").progress.activity == "Converting"
+        )
+        await workshop.until(
+            running, lambda found: stage_named(found, "describe").state == pb.STAGE_STATE_DONE
+        )
+        arriving = await workshop.receive(arrival(study("1.9"), data=b"9"))
+        request = pb.SummarizeStudiesRequest(study_ids=[arriving, new_id(), "1.2.3", running])
+        reply = await stub.SummarizeStudies(request)
+
+    first, second = reply.summaries
+    assert (first.study_id, first.wait.code) == (arriving, "QUIET")
+    assert (first.stage_count, first.activity) == (0, "")
+    assert (second.study_id, second.activity) == (running, "Converting")
+    assert (second.finished_stage_count, second.stage_count) == (2, 5)
+    assert second.state == archive_pb.STUDY_STATE_PROCESSING
+    assert second.priority == pb.PRIORITY_ROUTINE
+    assert not second.HasField("wait")
 
 
 async def test_the_queue_is_summed_up(

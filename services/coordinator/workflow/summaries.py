@@ -1,0 +1,117 @@
+"""The work on many studies in short, with a fixed number of statements."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from heimdallr.workflow.v1 import workflow_service_pb2 as pb
+from services.coordinator.archive.study import StudyState
+from services.coordinator.workflow import messages
+from services.coordinator.workflow.completeness import CompletenessRules
+from services.coordinator.workflow.rows import stage_from_row
+from services.coordinator.workflow.stages import (
+    SETTLED,
+    Stage,
+    StageKind,
+    StageState,
+    order_of,
+)
+from services.coordinator.workflow.store import QUERIES
+from services.coordinator.workflow.waits import (
+    Arrival,
+    Wait,
+    arrival_waits,
+    first_queued,
+    stage_waits,
+)
+from services.runtime.postgres import Pool, transaction
+
+_ACTIVITIES: Final[Mapping[StageKind, str]] = {
+    StageKind.PLAN: "Planning",
+    StageKind.DESCRIBE: "Reading",
+    StageKind.CONVERT: "Converting",
+    StageKind.ANALYZE: "Analysing",
+    StageKind.REPORT: "Writing the report",
+}
+
+_Queue = Sequence[tuple[int, datetime]]
+
+
+class WorkSummaries:
+    """Sums up the work on studies.
+
+    Args:
+        pool: Pool of the database.
+        rules: When a study is complete, for what it waits for.
+    """
+
+    def __init__(self, pool: Pool, rules: CompletenessRules) -> None:
+        self._pool = pool
+        self._rules = rules
+
+    async def of(self, study_ids: Sequence[str]) -> list[pb.StudySummary]:
+        """Return the studies that are known, in the order asked."""
+        async with transaction(self._pool) as borrowed:
+            await borrowed.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            now: datetime = await borrowed.fetchval("SELECT now()")
+            studies = await borrowed.fetch(QUERIES["arrivals"], study_ids)
+            rows = await borrowed.fetch(QUERIES["latest_stages"], study_ids)
+            head = await borrowed.fetch(QUERIES["head_of_queue"])
+        stages: dict[str, list[Stage]] = {}
+        for stage in map(stage_from_row, rows):
+            stages.setdefault(stage.study_id, []).append(stage)
+        # Ranks fall along the queue; bisection wants them to rise.
+        queue = [(-row["rank"], row["queue_time"]) for row in head]
+        found = {row["study_id"]: row for row in studies}
+        return [
+            self._summary(found[one], stages.get(one, []), queue, now)
+            for one in dict.fromkeys(study_ids)
+            if one in found
+        ]
+
+    def _summary(
+        self, study: asyncpg.Record, stages: Sequence[Stage], queue: _Queue, now: datetime
+    ) -> pb.StudySummary:
+        state = StudyState(study["state"])
+        summary = pb.StudySummary(
+            study_id=study["study_id"],
+            state=messages.STUDY_STATES[state],
+            finished_stage_count=sum(stage.state in SETTLED for stage in stages),
+            stage_count=len(stages),
+            activity=activity_of(stages),
+            priority=pb.Priority.ValueType(study["priority"]),
+        )
+        if state is StudyState.RECEIVING:
+            waits = arrival_waits(arrival_from_row(study), self._rules)
+        else:
+            waits = _stage_waits(stages, queue, now)
+        if waits:
+            summary.wait.CopyFrom(messages.wait_to_proto(waits[0]))
+        return summary
+
+
+def arrival_from_row(row: asyncpg.Record) -> Arrival:
+    """Return how a study is arriving."""
+    return Arrival(row["quiet_s"], row["open_count"], row["all_released"])
+
+
+def activity_of(stages: Sequence[Stage]) -> str:
+    """Return what runs now, the furthest step of it; empty when nothing runs."""
+    running = [stage for stage in stages if stage.state is StageState.RUNNING]
+    if not running:
+        return ""
+    furthest = max(running, key=order_of)
+    return furthest.progress_activity or _ACTIVITIES[furthest.kind]
+
+
+def _stage_waits(stages: Sequence[Stage], queue: _Queue, now: datetime) -> list[Wait]:
+    first = first_queued(stages, now)
+    ahead = None
+    if first is not None and first.queue_time is not None:
+        ahead = bisect_left(queue, (-first.rank, first.queue_time))
+    return stage_waits(stages, ahead, now)
