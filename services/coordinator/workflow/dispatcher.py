@@ -31,6 +31,7 @@ STAGE_ENDED: Final = "stage.ended"
 STAGE_FAILED: Final = "stage.failed"
 STAGE_FENCED: Final = "stage.fenced"
 STAGE_FAULT: Final = "stage.fault"
+PROGRESS_LOST: Final = "stage.progress_lost"
 _TIDY_EVERY_S: Final = 600.0
 _RELEASE_WITHIN_S: Final = 3.0
 
@@ -209,13 +210,23 @@ class Dispatcher:
         work = asyncio.create_task(self._runner.run(attempt, progress))
         try:
             while not (await asyncio.wait({work}, timeout=self._rules.progress_every_s))[0]:
-                with suppress(DependencyUnavailableError):
-                    await self._lifecycle.record_progress(attempt, *latest[0])
+                await self._record_progress(attempt, *latest[0])
             return await work
         finally:
             if not work.done():
                 work.cancel()
                 await asyncio.gather(work, return_exceptions=True)
+
+    async def _record_progress(self, attempt: Attempt, fraction: float, activity: str) -> None:
+        try:
+            await self._lifecycle.record_progress(attempt, fraction, activity)
+        except (AttemptFencedError, asyncio.CancelledError):
+            raise
+        except DependencyUnavailableError:
+            pass
+        except Exception as error:
+            # Work is not given up because its progress could not be written down.
+            logs.get_logger().warning(PROGRESS_LOST, **logs.failure(error))
 
     async def _release(self, job: Job, attempt: Attempt) -> None:
         # What cannot be given back in time comes back after its lease.

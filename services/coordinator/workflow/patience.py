@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from services.runtime import logs
-from services.runtime.errors import DependencyUnavailableError
+from services.runtime.errors import DependencyUnavailableError, ServiceError
 
 FAILED: Final = "workflow.loop_failed"
 AWAY: Final = "workflow.dependency_away"
 _FIRST_PAUSE_S: Final = 0.2
 _LONGEST_PAUSE_S: Final = 5.0
+_UNEXPECTED_FAILURES: Final = 5
 
 
 async def keep_going(task: str, step: Callable[[], Awaitable[None]]) -> None:
@@ -33,13 +34,24 @@ async def keep_going(task: str, step: Callable[[], Awaitable[None]]) -> None:
 
 
 async def persist(write: Callable[[], Awaitable[None]]) -> None:
-    """Write something until the database takes it; what is written must bear repetition."""
+    """Write something until the database takes it; what is written must bear repetition.
+
+    Other failures of the database, such as a deadlock, are borne a few times. Errors of ours that
+    say no are raised at once.
+    """
     pause_s = _FIRST_PAUSE_S
+    patience = _UNEXPECTED_FAILURES
     while True:
         try:
-            await write()
+            return await write()
         except DependencyUnavailableError:
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-        else:
-            return
+            pass
+        except ServiceError:
+            raise
+        except Exception as error:
+            patience -= 1
+            if patience == 0:
+                raise
+            logs.get_logger().warning(FAILED, task="persist", **logs.failure(error))
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)

@@ -127,7 +127,8 @@ RETURNING true;
 UPDATE workflow.stage
 SET state = 'pending', settled_state = NULL, queued = false, turn = turn + 1, failure_count = 0,
     reason_code = '', reason_text = '', next_attempt_time = NULL, result = NULL, result_type = '',
-    output_key = '', update_time = clock_timestamp()
+    output_key = '', current_attempt_id = NULL, progress_fraction = NULL, progress_activity = '',
+    update_time = clock_timestamp()
 WHERE stage_id = ANY($1::uuid[])
 RETURNING stage_id::text, series_id::text, name, generation, correlation_id;
 

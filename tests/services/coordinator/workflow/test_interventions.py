@@ -123,6 +123,26 @@ async def test_a_newer_version_of_the_model_runs_again(workshop: Workshop, mesh:
     assert mesh.calls["analyze ct_tissue CT"] == 2
 
 
+async def test_a_report_that_is_being_made_begins_again_for_a_new_analysis(
+    workshop: Workshop, mesh: FakeMesh
+) -> None:
+    gate = Gate("report")
+    mesh.before = gate
+    async with workshop.working():
+        study_id = await workshop.begin(arrival())
+        await asyncio.wait_for(gate.reached.wait(), 10)
+        series = await _series_ids(workshop, study_id)
+        await workshop.interventions.start_analysis(
+            study_id, [series["CT"]], "other_model", "1", None
+        )
+        gate.opened.set()
+        workflow = await workshop.settled(study_id)
+
+    attempts = stage_named(workflow, "report").attempts
+    assert [attempt.outcome for attempt in attempts] == ["fenced", "done"]
+    assert len(mesh.reports[-1].series[0].analyses) == 2
+
+
 async def test_an_analysis_asked_for_early_runs_once_the_study_is_planned(
     workshop: Workshop, mesh: FakeMesh
 ) -> None:
