@@ -209,7 +209,7 @@ def _stack_rows() -> list[Row]:
 
 def _queue_rows() -> list[Row]:
     output = subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "bench_queue.py")],
+        [sys.executable, "-m", "scripts.bench_queue"],
         check=True,
         capture_output=True,
         text=True,

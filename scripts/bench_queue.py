@@ -3,7 +3,7 @@
 Prints JSON: rates of enqueueing and draining (with no work behind the stages), memory of this
 process, and how soon an urgent study begins when it is put in last.
 
-``python scripts/bench_queue.py [COUNT]``
+``python -m scripts.bench_queue [COUNT]``
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ class RuntimeSettings(BaseSettings):
     blobs: str = Field(min_length=1)
     blobs_free_bytes: int = Field(default=1 << 30, ge=0)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    unary_deadline_s: float = Field(default=60.0, gt=0)
+    unary_deadline_s: float = Field(default=600.0, gt=0)
     grace_s: float = Field(default=5.0, ge=0)
     max_concurrent_calls: int = Field(default=1024, gt=0)
 

@@ -107,9 +107,8 @@ def _own_values(
         return {"HEIMDALLR_CONVERSION_WORK_FOLDER": str(layout.work / name)}
     if name == "analysis":
         return {
-            "HEIMDALLR_ANALYSIS_TRITON": f"127.0.0.1:{triton_port}",
             "HEIMDALLR_ANALYSIS_TRITON_ADDRESS": f"127.0.0.1:{triton_port}",
-            "HEIMDALLR_ANALYSIS_MODEL_REPOSITORY": str(model_repository()),
+            "HEIMDALLR_MODEL_REPOSITORY": str(model_repository()),
             "HEIMDALLR_ANALYSIS_SHM_PREFIX": analysis_shm_prefix(layout),
         }
     if name == "gateway":

@@ -209,7 +209,9 @@ class Attempt(_message.Message):
     worker: _builtins.str
     """Coordinator process that ran it."""
     outcome: _builtins.str
-    """How it ended: "done", "refused", "failed", "fenced", "cancelled" or empty."""
+    """How it ended: "done", "refused", "failed", "fenced", "cancelled",
+    "lost" when its worker died, or empty.
+    """
     error_reason: _builtins.str
     """Reason of a failure; see heimdallr.errors.v1.ErrorReason."""
     service_version: _builtins.str

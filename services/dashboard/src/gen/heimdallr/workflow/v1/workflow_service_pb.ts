@@ -185,7 +185,8 @@ export type Attempt = Message<"heimdallr.workflow.v1.Attempt"> & {
   endTime?: Timestamp | undefined;
 
   /**
-   * How it ended: "done", "refused", "failed", "fenced", "cancelled" or empty.
+   * How it ended: "done", "refused", "failed", "fenced", "cancelled",
+   * "lost" when its worker died, or empty.
    *
    * @generated from field: string outcome = 6;
    */
