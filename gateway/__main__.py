@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from gateway.gateway import Gateway
+from gateway.http.server import HttpServer
 from gateway.settings import GatewaySettings
 from services.runtime.blobs import open_blobs
+from services.runtime.client import open_channel
 from services.runtime.local_blobs import LocalBlobs
 from services.runtime.logs import configure_logs
 from services.runtime.server import Hooks, run, serve
@@ -23,9 +25,16 @@ async def main() -> None:
     blobs = open_blobs(runtime.blobs, free_bytes=runtime.blobs_free_bytes)
     if not isinstance(blobs, LocalBlobs):
         raise UnsupportedBlobStoreError
-    gateway = Gateway(settings, blobs, FileTokenSource(runtime.token_file))
+    token_source = FileTokenSource(runtime.token_file)
+    gateway = Gateway(settings, blobs, token_source)
     await gateway.start()
-    await serve(runtime, lambda _: None, hooks=Hooks(background=[gateway.run]))
+    background = [gateway.run]
+    if settings.http_listen is not None:
+        own, plain = open_channel(runtime.mesh, token_source), open_channel(runtime.mesh)
+        http = HttpServer(settings.http_listen, settings.page_folder, own, plain)
+        await http.start()
+        background.append(http.run)
+    await serve(runtime, lambda _: None, hooks=Hooks(background=background))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ class GatewaySettings(BaseSettings):
         journal_folder: Folder of the journal, and of the quarantine in it.
         intake_address: The coordinator's own address, or the mesh's.
         http_listen: Unix socket of the HTTP side; none is served without it.
+        page_folder: The built dashboard.
         content: "staged" where the coordinator reads the same blob store, else "chunks".
         max_associations: Associations at once; more are refused for the moment.
         max_associations_per_address: The same, for one peer address.
@@ -46,6 +47,7 @@ class GatewaySettings(BaseSettings):
     journal_folder: Path
     intake_address: Address
     http_listen: Address | None = None
+    page_folder: Path = Path(__file__).resolve().parents[1] / "services/dashboard/dist"
     content: Literal["staged", "chunks"] = "staged"
     max_associations: int = Field(default=100, ge=1)
     max_associations_per_address: int = Field(default=50, ge=1)
