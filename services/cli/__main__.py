@@ -7,6 +7,7 @@ import typer
 from services.cli.demo import demo
 from services.cli.doctor import doctor
 from services.cli.phantom import phantom
+from services.cli.replay import replay
 from services.cli.send import send
 from services.cli.status import status
 from services.cli.studies import studies
@@ -27,6 +28,7 @@ app.command()(demo)
 app.command()(send)
 app.command()(studies)
 app.command()(study)
+app.command()(replay)
 app.command()(token)
 app.command()(phantom)
 
