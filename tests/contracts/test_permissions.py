@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -105,7 +104,9 @@ def load_our_modules() -> None:
 
 
 def all_subclasses(kind: type[ServiceError]) -> list[type[ServiceError]]:
-    found = [sub for sub in kind.__subclasses__() if sub.__module__ in sys.modules]
+    """Errors of ours; tests make their own."""
+    ours = ("services.", "gateway.")
+    found = [sub for sub in kind.__subclasses__() if sub.__module__.startswith(ours)]
     return found + [deeper for sub in found for deeper in all_subclasses(sub)]
 
 
