@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Final
 
 from aiohttp import web
 
 from heimdallr.access.v1 import access_service_pb2 as pb
-
-NAME: Final = "heimdallr_session"
+from services.runtime.session_cookie import NAME
 
 
 def put(request: web.Request, response: web.Response, issued: pb.IssuedToken) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
 
@@ -121,20 +121,16 @@ def _problem(error: ServiceCallError, refusal: Refusal) -> Problem:
     if error.code in _REFUSALS:
         return refusal()
     if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return _too_many(error.metadata)
+        return _too_many()
     if error.code is grpc.StatusCode.INVALID_ARGUMENT:
         return bad_request("A value is longer or shorter than it may be.")
     return _away()
 
 
-def _too_many(metadata: Mapping[str, str]) -> Problem:
-    seconds = metadata.get("retry_after_s", "60")
-    return Problem(
-        HTTPStatus.TOO_MANY_REQUESTS,
-        "too-many-attempts",
-        "Too many attempts failed. Wait a little before the next one.",
-        {"Retry-After": seconds if seconds.isdecimal() else "60"},
-    )
+def _too_many() -> Problem:
+    text = "Too many attempts failed. Wait a little before the next one."
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    return Problem(status, "too-many-attempts", text, {"Retry-After": "60"})
 
 
 def _bearer(token: str, refusal: Refusal) -> tuple[tuple[str, str], ...]:

@@ -19,6 +19,7 @@ from services.runtime.permissions import (
     UndeclaredMethodError,
     requirement,
 )
+from services.runtime.session_cookie import MalformedCookieError, token_in
 from services.runtime.tokens import Caller, Verifier, set_current_caller
 
 DENIAL_NOT_RECORDED: Final = "audit.denial_not_recorded"
@@ -28,6 +29,10 @@ _UNDECLARED: Final = "undeclared"
 
 class CallerInterceptor(AroundInterceptor):
     """Authenticates the caller and checks the permission that the contract names.
+
+    The token comes as a bearer, or from a browser in its session cookie; a bearer is never looked
+    past. A foreign page cannot use the cookie: it is SameSite=Strict, and gRPC's content types need
+    a preflight, which Envoy refuses.
 
     A denied call is recorded in the audit trail; it stays denied when the trail cannot be written.
     """
@@ -52,7 +57,9 @@ class CallerInterceptor(AroundInterceptor):
         yield
 
     def _authenticate(self, call: IncomingCall) -> Caller:
-        header = call.metadata("authorization") or ""
+        header = call.metadata("authorization")
+        if header is None:
+            return self._verifier.verify(_token_in_cookie(call))
         if not header.lower().startswith(_BEARER):
             raise UnauthenticatedError
         return self._verifier.verify(header[len(_BEARER) :].strip())
@@ -68,6 +75,18 @@ class CallerInterceptor(AroundInterceptor):
             logs.get_logger().error(
                 DENIAL_NOT_RECORDED, method=call.method, **logs.failure(failure)
             )
+
+
+def _token_in_cookie(call: IncomingCall) -> str:
+    metadata = call.context.invocation_metadata() or ()
+    cookies = (value for name, value in metadata if name == "cookie" and isinstance(value, str))
+    try:
+        token = token_in(cookies)
+    except MalformedCookieError:
+        raise UnauthenticatedError from None
+    if token is None:
+        raise UnauthenticatedError
+    return token
 
 
 def _check(method: str, caller: Caller) -> None:

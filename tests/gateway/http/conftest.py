@@ -96,7 +96,7 @@ def page_folder(tmp_path: Path) -> Path:
 @pytest.fixture
 async def browser(tmp_path: Path, page_folder: Path) -> AsyncIterator[Browser]:
     """A browser, and a server on a free port."""
-    access = AccessDouble()
+    access = AccessDouble()  # type: ignore[abstract]
     server = grpc.aio.server(interceptors=[ErrorInterceptor()])
     pb_grpc.add_AccessServiceServicer_to_server(access, server)
     mesh = f"unix:{tmp_path}/mesh.sock"
