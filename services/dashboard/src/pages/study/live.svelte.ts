@@ -1,0 +1,179 @@
+// A study as it is now: one watch stream, and what is fetched when it tells of a change.
+
+import { type Client, Code, ConnectError } from "@connectrpc/connect";
+
+import type { ArchiveService, Series, Study } from "../../gen/heimdallr/archive/v1/archive_service_pb";
+import type {
+  GetStudyResultsResponse,
+  Priority,
+  StudyWorkflow,
+  WorkflowService,
+} from "../../gen/heimdallr/workflow/v1/workflow_service_pb";
+
+/** The services this page calls. */
+export interface StudyClients {
+  readonly archive: Client<typeof ArchiveService>;
+  readonly workflow: Client<typeof WorkflowService>;
+}
+
+/** How the page is joined to the server. */
+export type Connection = "connecting" | "live" | "waiting" | "ended";
+
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 15_000;
+/** The server sends at least every 15 s; three missed mean the stream is dead. */
+const SILENCE_MS = 45_000;
+
+const FINAL: ReadonlySet<Code> = new Set([
+  Code.NotFound,
+  Code.PermissionDenied,
+  Code.Unauthenticated,
+  Code.InvalidArgument,
+  Code.Unimplemented,
+]);
+
+/** How long to wait before the stream is opened again after so many failures. */
+export function pauseMs(failures: number, random: () => number = Math.random): number {
+  return Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures) * (0.5 + random() / 2);
+}
+
+/** What of the work decides whether study, series and results have to be fetched again. */
+export function fingerprint(workflow: StudyWorkflow): string {
+  const stages = workflow.stages.map((stage) => `${stage.stageId}:${stage.state}:${stage.attempts.length}`);
+  return [workflow.state, workflow.generation, workflow.evidence, ...stages].join(" ");
+}
+
+/** One study, kept up to date until it is stopped. */
+export class StudyLive {
+  study = $state.raw<Study>();
+  series = $state.raw<readonly Series[]>([]);
+  workflow = $state.raw<StudyWorkflow>();
+  results = $state.raw<GetStudyResultsResponse>();
+  /** Why nothing can be shown, or why the last fetch failed. */
+  failure = $state.raw<ConnectError>();
+  connection = $state<Connection>("connecting");
+
+  private readonly ending = new AbortController();
+  private wake: (() => void) | undefined;
+  private fetched = "";
+  private fetching: Promise<void> | undefined;
+  private stale = false;
+
+  constructor(
+    private readonly clients: StudyClients,
+    private readonly studyId: string,
+  ) {}
+
+  /** Begins; returns what stops it. */
+  start(): () => void {
+    const online = (): void => this.wake?.();
+    window.addEventListener("online", online);
+    void this.follow();
+    return () => {
+      window.removeEventListener("online", online);
+      this.ending.abort();
+      this.wake?.();
+    };
+  }
+
+  /** Tries again at once, also after a failure that ended it. */
+  retry(): void {
+    this.failure = undefined;
+    if (this.connection === "ended") void this.follow();
+    else this.wake?.();
+  }
+
+  /** Runs a stage again, and what depends on it. */
+  async replay(stageId: string): Promise<void> {
+    await this.clients.workflow.replayStage({ stageId });
+  }
+
+  /** Stops what waits or runs; returns how many stages were stopped. */
+  async cancel(): Promise<number> {
+    return (await this.clients.workflow.cancelStudy({ studyId: this.studyId })).stoppedCount;
+  }
+
+  /** Changes how soon the work is taken. */
+  async prioritize(priority: Priority): Promise<void> {
+    await this.clients.workflow.setStudyPriority({ studyId: this.studyId, priority });
+  }
+
+  private async follow(): Promise<void> {
+    this.connection = "connecting";
+    for (let failures = 0; !this.ending.signal.aborted; failures += 1) {
+      try {
+        await this.watch(() => (failures = 0));
+      } catch (error) {
+        if (this.ending.signal.aborted) return;
+        if (this.ends(ConnectError.from(error))) return;
+      }
+      this.connection = "waiting";
+      await this.pause(pauseMs(failures));
+    }
+  }
+
+  private ends(error: ConnectError): boolean {
+    const final = FINAL.has(error.code);
+    if (final || !this.workflow) this.failure = error;
+    if (final) this.connection = "ended";
+    return final;
+  }
+
+  private async watch(onMessage: () => void): Promise<void> {
+    const stream = new AbortController();
+    const stop = (): void => stream.abort();
+    this.ending.signal.addEventListener("abort", stop);
+    let silence = setTimeout(stop, SILENCE_MS);
+    try {
+      for await (const { workflow } of this.clients.workflow.watchStudyWorkflow({ studyId: this.studyId }, { signal: stream.signal })) {
+        clearTimeout(silence);
+        silence = setTimeout(stop, SILENCE_MS);
+        onMessage();
+        if (workflow) this.take(workflow);
+      }
+    } finally {
+      clearTimeout(silence);
+      this.ending.signal.removeEventListener("abort", stop);
+    }
+  }
+
+  private take(workflow: StudyWorkflow): void {
+    this.connection = "live";
+    this.workflow = workflow;
+    const print = fingerprint(workflow);
+    // While instances arrive their number changes without any stage doing so.
+    if (print === this.fetched && workflow.stages.length > 0 && !this.failure) return;
+    this.fetched = print;
+    this.stale = true;
+    this.fetching ??= this.refresh().finally(() => (this.fetching = undefined));
+  }
+
+  private async refresh(): Promise<void> {
+    while (this.stale && !this.ending.signal.aborted) {
+      this.stale = false;
+      const options = { signal: this.ending.signal };
+      try {
+        const [found, results] = await Promise.all([
+          this.clients.archive.getStudy({ study: { case: "studyId", value: this.studyId } }, options),
+          this.clients.workflow.getStudyResults({ studyId: this.studyId }, options),
+        ]);
+        this.study = found.study;
+        this.series = found.series;
+        this.results = results;
+        this.failure = undefined;
+      } catch (error) {
+        if (!this.ending.signal.aborted) this.failure = ConnectError.from(error);
+      }
+    }
+  }
+
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}

@@ -1,0 +1,66 @@
+import { describe, expect, it } from "vitest";
+
+import { bytes, dicomDate, dicomTime, duration, milliseconds, personName, quantity, unitText } from "./quantity";
+
+const plain = (text: string): string => text.replaceAll(/[   ]/g, " ");
+
+describe("quantities", () => {
+  it.each([
+    [2603.77875, "mL", "2,604", "mL"],
+    [39.71025, "mL", "39.7", "mL"],
+    [-841.101, "[hnsf'U]", "-841", "HU"],
+    [0.4567, "1", "0.46", ""],
+    [12, "mm2", "12.0", "mm²"],
+  ])("prints %d %s as %s %s", (number, ucum, text, unit) => {
+    expect(quantity(number, ucum, "en")).toEqual({ number: text, unit });
+  });
+
+  it("prints numbers by the reader's language", () => {
+    expect(quantity(2603.78, "mL", "pt-BR").number).toBe("2.604");
+  });
+
+  it("leaves units it does not know as they are", () => {
+    expect(unitText("10*3/uL")).toBe("10*3/uL");
+  });
+
+  it.each([
+    [0, "0 B"],
+    [1023, "1,023 B"],
+    [8226565, "7.8 MiB"],
+    [160287n, "157 KiB"],
+  ])("prints %s bytes as %s", (count, text) => {
+    expect(bytes(count, "en")).toBe(text);
+  });
+
+  it.each([
+    [-5, "0 ms"],
+    [744.4, "744 ms"],
+    [1721, "1.7 sec"],
+    [125_000, "2 min 5 sec"],
+    [3_720_000, "1 hr 2 min"],
+  ])("prints %d ms as %s", (ms, text) => {
+    expect(plain(duration(ms, "en"))).toBe(text);
+  });
+
+  it("reads timestamps", () => {
+    expect(milliseconds({ seconds: 1n, nanos: 500_000_000 })).toBe(1500);
+    expect(milliseconds(undefined)).toBeUndefined();
+  });
+
+  it("prints dates and times of DICOM, and what is neither as it was sent", () => {
+    expect(dicomDate("20260101", "en")).toBe("Jan 1, 2026");
+    expect(dicomDate("20260231", "en")).toBe("20260231");
+    expect(dicomDate("<b>", "en")).toBe("<b>");
+    expect([dicomTime("120000"), dicomTime("1205"), dicomTime("2560")]).toEqual(["12:00", "12:05", "2560"]);
+  });
+
+  it.each([
+    ["PHANTOM^CHEST", "PHANTOM, CHEST"],
+    ["Souza^Ana^Maria^Dra.^PhD", "Souza, Dra. Ana Maria PhD"],
+    ["^^", ""],
+    ["=山田^太郎", "山田, 太郎"],
+    ["<b>X</b>", "<b>X</b>"],
+  ])("prints the name %s as %s", (text, name) => {
+    expect(personName(text)).toBe(name);
+  });
+});

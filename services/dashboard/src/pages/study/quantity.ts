@@ -1,0 +1,107 @@
+// Values with UCUM units, dates and durations as people read them.
+
+/** A number and its unit, ready to be read. */
+export interface Quantity {
+  readonly number: string;
+  readonly unit: string;
+}
+
+const UNITS = new Map([
+  ["[hnsf'U]", "HU"],
+  ["mm2", "mm²"],
+  ["cm2", "cm²"],
+  ["mm3", "mm³"],
+  ["cm3", "cm³"],
+  ["m2", "m²"],
+  ["g/cm3", "g/cm³"],
+  ["kg/m2", "kg/m²"],
+  ["mL/m2", "mL/m²"],
+  ["{ratio}", ""],
+  ["1", ""],
+  ["deg", "°"],
+  ["Cel", "°C"],
+]);
+
+const KIBI = 1024;
+
+/** A UCUM unit (case-sensitive form) as it is printed; unknown ones stay as they are. */
+export function unitText(ucum: string): string {
+  return UNITS.get(ucum) ?? ucum;
+}
+
+/** A number with as many decimals as its size deserves, and its unit. */
+export function quantity(number: number, ucum: string, locale: string): Quantity {
+  const size = Math.abs(number);
+  const digits = size >= 100 ? 0 : size >= 10 ? 1 : 2;
+  const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return { number: new Intl.NumberFormat(locale, options).format(number), unit: unitText(ucum) };
+}
+
+/** Bytes in binary units. */
+export function bytes(count: number | bigint, locale: string): string {
+  let size = Number(count);
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let place = 0;
+  while (size >= KIBI && place < units.length - 1) {
+    size /= KIBI;
+    place += 1;
+  }
+  const digits = place === 0 || size >= 100 ? 0 : 1;
+  return `${new Intl.NumberFormat(locale, { maximumFractionDigits: digits }).format(size)} ${units[place]!}`;
+}
+
+/** A duration in the two units that tell most, e.g. "1.3 s", "2 min 5 s". */
+export function duration(milliseconds: number, locale: string): string {
+  const ms = Math.max(0, milliseconds);
+  const text = (value: number, unit: string, digits = 0): string =>
+    new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: digits }).format(value);
+  if (ms < 1000) return text(Math.round(ms), "millisecond");
+  if (ms < 60_000) return text(ms / 1000, "second", 1);
+  const minutes = Math.floor(ms / 60_000);
+  if (minutes < 60) return `${text(minutes, "minute")} ${text(Math.floor((ms % 60_000) / 1000), "second")}`;
+  return `${text(Math.floor(minutes / 60), "hour")} ${text(minutes % 60, "minute")}`;
+}
+
+/** A protobuf timestamp in milliseconds since 1970; undefined when absent. */
+export function milliseconds(stamp: { readonly seconds: bigint; readonly nanos: number } | undefined): number | undefined {
+  return stamp && Number(stamp.seconds) * 1000 + stamp.nanos / 1e6;
+}
+
+/** A point in time by the reader's clock, to the second. */
+export function instant(ms: number, locale: string): string {
+  return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" }).format(ms);
+}
+
+/** The time of day of a point in time. */
+export function clock(ms: number, locale: string): string {
+  return new Intl.DateTimeFormat(locale, { timeStyle: "medium" }).format(ms);
+}
+
+/** A DICOM date (DA) as people write it; as sent when it is not a date. */
+export function dicomDate(text: string, locale: string): string {
+  const match = /^(\d{4})(\d{2})(\d{2})$/.exec(text.trim());
+  if (!match) return text;
+  const [year, month, day] = [Number(match[1]), Number(match[2]), Number(match[3])];
+  const date = new Date(Date.UTC(year, month - 1, day));
+  if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return text;
+  return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeZone: "UTC" }).format(date);
+}
+
+/** A DICOM time (TM) to the minute; as sent when it is not a time. */
+export function dicomTime(text: string): string {
+  const match = /^([01]\d|2[0-3])([0-5]\d)(?:[0-5]\d(?:\.\d{1,6})?)?$/.exec(text.trim());
+  return match ? `${match[1]!}:${match[2]!}` : text;
+}
+
+/** A DICOM person name (PN): its first component group that says anything, family name first. */
+export function personName(text: string): string {
+  const group = text.split("=").find((one) => one.replaceAll("^", "").trim() !== "") ?? "";
+  const [family = "", given = "", middle = "", prefix = "", suffix = ""] = group.split("^").map((part) => part.trim());
+  const rest = [prefix, given, middle, suffix].filter((part) => part !== "").join(" ");
+  return [family, rest].filter((part) => part !== "").join(", ");
+}
+
+/** The first digits of a hash, enough to tell two apart. */
+export function shortHash(hash: string): string {
+  return hash.slice(0, 12);
+}
