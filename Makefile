@@ -9,7 +9,7 @@ BASE ?= origin/main
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo up test check bench protos locks format clean
+.PHONY: help setup web demo up test check bench protos locks format clean
 .PHONY: check-format check-types check-imports check-contracts check-generated check-licenses check-docs check-web
 
 help: ## list the targets
@@ -28,7 +28,16 @@ $(WEB)/node_modules/.ready: $(WEB)/package-lock.json
 	npm --prefix $(WEB) ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-setup: $(MESH)/.ready $(TRITON)/.ready ## install everything a laptop needs
+WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public $(WEB)/scripts -type f 2>/dev/null) \
+	$(addprefix $(WEB)/,index.html package.json svelte.config.js vite.config.ts)
+
+$(WEB)/dist/.built: $(WEB)/node_modules/.ready $(WEB_SOURCES)
+	npm --prefix $(WEB) run --silent build
+	@touch $@
+
+web: $(WEB)/dist/.built ## build the page
+
+setup: $(MESH)/.ready $(TRITON)/.ready $(WEB)/dist/.built ## install everything a laptop needs
 
 demo: setup ## start everything, send a phantom, print measured against true (ARGS=--exit stops afterwards)
 	heimdallr demo $(ARGS)
@@ -68,8 +77,11 @@ check-licenses: $(MESH)/.ready
 check-docs: $(MESH)/.ready
 	python scripts/check_docs.py
 
-check-web: $(WEB)/node_modules/.ready
+check-web: $(WEB)/dist/.built
 	npm --prefix $(WEB) run --silent check
+	npm --prefix $(WEB) run --silent lint
+	npm --prefix $(WEB) run --silent test
+	npm --prefix $(WEB) run --silent size
 
 format: $(MESH)/.ready ## format Python and contracts
 	ruff check --fix
@@ -85,4 +97,4 @@ locks: $(MESH)/.ready ## resolve the lock files anew
 	uv pip compile locks/triton.in --generate-hashes --no-header --quiet --output-file locks/triton.txt
 
 clean: ## remove what was installed and generated here, no data
-	rm -rf $(MESH) $(TRITON) $(WEB)/node_modules .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(MESH) $(TRITON) $(WEB)/node_modules $(WEB)/dist .mypy_cache .ruff_cache .pytest_cache
