@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable, Generator
 from typing import Final
 
+# Imported early: when its plug-in imports it in the last summary, CPython 3.11 may fail to parse it.
+import hypothesis  # noqa: F401
 import pytest
 
 MUST_RUN: Final = frozenset({"postgres", "envoy", "triton", "dcmtk", "corpora", "stack"})

@@ -14,6 +14,7 @@ from services.dicom.uids import (
     IMPLICIT_VR_LITTLE_ENDIAN,
     STORAGE_TRANSFER_SYNTAXES,
     is_storage_sop_class,
+    sop_class_name,
     valid_uid,
 )
 
@@ -133,8 +134,6 @@ def _answer(context: ProposedContext) -> ContextResult:
 def _offered(abstract_syntax: str) -> bool:
     if not valid_uid(abstract_syntax):
         return False
-    return (
-        abstract_syntax == VERIFICATION
-        or is_storage_sop_class(abstract_syntax)
-        or abstract_syntax.startswith(_STORAGE_ROOT)
-    )
+    # Classes newer than our dictionary are taken; known ones under the root may be no storage.
+    unknown = abstract_syntax.startswith(_STORAGE_ROOT) and not sop_class_name(abstract_syntax)
+    return abstract_syntax == VERIFICATION or is_storage_sop_class(abstract_syntax) or unknown
