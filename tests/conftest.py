@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Generator
 from typing import Final
 
-# Imported early: when its plug-in imports it in the last summary, CPython 3.11 may fail to parse it.
+# Imported early: imported in the last summary, by its plug-in, CPython 3.11 may fail to parse it.
 import hypothesis  # noqa: F401
 import pytest
 
