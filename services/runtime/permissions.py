@@ -153,6 +153,7 @@ SERVICE_PERMISSIONS: Final[Mapping[str, frozenset[Permission.ValueType]]] = Mapp
                 Permission.PERMISSION_INTAKE_WRITE,
                 Permission.PERMISSION_ARCHIVE_READ,
                 Permission.PERMISSION_AUDIT_WRITE,
+                Permission.PERMISSION_ACCESS_CHECK_PASSWORD,
             }
         ),
         "conversion": frozenset({Permission.PERMISSION_AUDIT_WRITE}),

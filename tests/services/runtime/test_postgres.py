@@ -52,7 +52,7 @@ async def test_a_connection_that_is_cut_is_a_missing_dependency(pool: Pool, borr
     async def cut() -> None:
         async with borrow(pool) as borrowed:
             own = await borrowed.fetchval("SELECT pg_backend_pid()")
-            await pool.execute("SELECT pg_terminate_backend($1)", own)
+            await pool.execute("SELECT pg_terminate_backend($1, 5000)", own)
             await borrowed.fetchval("SELECT 1")
 
     with pytest.raises(DependencyUnavailableError):
