@@ -15,6 +15,9 @@ from heimdallr.audit.v1 import audit_service_pb2_grpc
 from heimdallr.events.v1 import events_service_pb2_grpc
 from heimdallr.intake.v1 import intake_service_pb2_grpc
 from heimdallr.workflow.v1 import workflow_service_pb2_grpc
+from services.coordinator.access.password_hashes import PasswordHashes
+from services.coordinator.access.password_store import PasswordStore
+from services.coordinator.access.passwords import Passwords
 from services.coordinator.access.service import AccessService
 from services.coordinator.access.store import AccessStore
 from services.coordinator.archive.indexer import Indexer
@@ -79,7 +82,8 @@ class Coordinator:
         self.hooks = Hooks()
         self.trail = PostgresAuditTrail(pool)
         self._settings = settings
-        self._access = AccessService(AccessStore(pool), issuer)
+        passwords = Passwords(PasswordStore(pool), PasswordHashes())
+        self._access = AccessService(AccessStore(pool), passwords, issuer)
         self._archive = ArchiveStore(pool)
         self._workflow(f"{runtime.service_name}-{os.getpid()}", pool, mesh)
         self._events(pool)

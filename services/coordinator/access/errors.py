@@ -36,3 +36,13 @@ class SignInUsedError(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("the sign-in token was used before")
+
+
+class SignInRefusedError(ServiceError):
+    """Name or password is wrong, or the person is disabled; which of them is never told."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+    reason = ErrorReason.ERROR_REASON_SIGN_IN_REFUSED
+
+    def __init__(self) -> None:
+        super().__init__("name and password do not fit")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Final
 
@@ -18,8 +19,9 @@ from services.coordinator.access.messages import (
     roles_from_proto,
     user_to_proto,
 )
+from services.coordinator.access.passwords import Passwords
 from services.coordinator.access.store import AccessStore
-from services.coordinator.access.user import is_name
+from services.coordinator.access.user import User, is_name
 from services.runtime.errors import InvalidFieldError, PermissionDeniedError
 from services.runtime.ids import is_id
 from services.runtime.permissions import SERVICE_PERMISSIONS, scope_name
@@ -37,10 +39,17 @@ _NOT_AUDITED: Final = (AuditAction.AUDIT_ACTION_UNSPECIFIED, AuditAction.AUDIT_A
 
 
 class AccessService(pb_grpc.AccessServiceServicer):
-    """Serves ``heimdallr.access.v1.AccessService``."""
+    """Serves ``heimdallr.access.v1.AccessService``.
 
-    def __init__(self, store: AccessStore, issuer: Issuer) -> None:
+    Args:
+        store: People.
+        passwords: Their passwords.
+        issuer: Signs tokens.
+    """
+
+    def __init__(self, store: AccessStore, passwords: Passwords, issuer: Issuer) -> None:
         self._store = store
+        self._passwords = passwords
         self._issuer = issuer
 
     async def SignIn(self, request: pb.SignInRequest, context: Context) -> pb.SignInResponse:
@@ -49,6 +58,22 @@ class AccessService(pb_grpc.AccessServiceServicer):
         user = await self._store.sign_in(caller.subject, caller.token_id, caller.expire_time)
         token = issued_to_proto(person_token(self._issuer, user))
         return pb.SignInResponse(token=token, user=user_to_proto(user))
+
+    async def SignInWithPassword(
+        self, request: pb.SignInWithPasswordRequest, context: Context
+    ) -> pb.SignInWithPasswordResponse:
+        """See ``access_service.proto``."""
+        user = await self._passwords.sign_in(request.name, request.password)
+        token = issued_to_proto(person_token(self._issuer, user))
+        return pb.SignInWithPasswordResponse(token=token, user=user_to_proto(user))
+
+    async def SetPassword(
+        self, request: pb.SetPasswordRequest, context: Context
+    ) -> pb.SetPasswordResponse:
+        """See ``access_service.proto``."""
+        user = await self._calling_person()
+        await self._passwords.set(user, request.present_password, request.new_password)
+        return pb.SetPasswordResponse()
 
     async def GetCaller(
         self, request: pb.GetCallerRequest, context: Context
@@ -61,18 +86,18 @@ class AccessService(pb_grpc.AccessServiceServicer):
             audited_actions=[item for item in AuditAction.values() if item not in _NOT_AUDITED],
         )
         response.expire_time.FromDatetime(caller.expire_time)
+        if caller.kind is CallerKind.PERSON:
+            with suppress(UserNotFoundError):
+                user = await self._store.user(caller.subject)
+                response.user.CopyFrom(user_to_proto(user))
+                response.has_password = await self._passwords.has(user.user_id)
         return response
 
     async def RenewToken(
         self, request: pb.RenewTokenRequest, context: Context
     ) -> pb.RenewTokenResponse:
         """See ``access_service.proto``."""
-        caller = current_caller()
-        if caller.kind is not CallerKind.PERSON:
-            raise UserNotFoundError(caller.subject)
-        user = await self._store.user(caller.subject)
-        if not user.enabled:
-            raise UserNotFoundError(user.user_id)
+        user = await self._calling_person()
         return pb.RenewTokenResponse(token=issued_to_proto(person_token(self._issuer, user)))
 
     async def IssueToken(
@@ -119,6 +144,15 @@ class AccessService(pb_grpc.AccessServiceServicer):
             users=map(user_to_proto, page),
             next_page_token=page[-1].name if len(users) > size else "",
         )
+
+    async def _calling_person(self) -> User:
+        caller = current_caller()
+        if caller.kind is not CallerKind.PERSON:
+            raise UserNotFoundError(caller.subject)
+        user = await self._store.user(caller.subject)
+        if not user.enabled:
+            raise UserNotFoundError(user.user_id)
+        return user
 
 
 def _check_client_name(name: str) -> None:

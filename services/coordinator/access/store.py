@@ -37,7 +37,7 @@ class AccessStore:
             row = await borrowed.fetchrow(QUERIES["insert_user"], new_id(), name, _names(roles))
         if row is None:
             raise UserExistsError
-        return _user(row)
+        return user_from_row(row)
 
     async def create_first_user(self, name: str, roles: Iterable[Role]) -> None:
         """Add a person unless there is one already."""
@@ -55,13 +55,13 @@ class AccessStore:
             row = await borrowed.fetchrow(QUERIES["user_by_id"], user_id)
         if row is None:
             raise UserNotFoundError(user_id)
-        return _user(row)
+        return user_from_row(row)
 
     async def user_before_first_sign_in(self, name: str) -> User | None:
         """Return the enabled person of that name if they have never signed in."""
         async with connection(self._pool) as borrowed:
             row = await borrowed.fetchrow(QUERIES["user_before_first_sign_in"], name)
-        return _user(row) if row is not None else None
+        return user_from_row(row) if row is not None else None
 
     async def update_user(self, user_id: str, roles: Iterable[Role], *, enabled: bool) -> User:
         """Replace a person's roles and whether they are enabled.
@@ -74,13 +74,13 @@ class AccessStore:
             row = await borrowed.fetchrow(QUERIES["update_user"], user_id, _names(roles), enabled)
         if row is None:
             raise UserNotFoundError(user_id)
-        return _user(row)
+        return user_from_row(row)
 
     async def list_users(self, after_name: str, limit: int) -> list[User]:
         """Return people by name, beginning after one name."""
         async with connection(self._pool) as borrowed:
             rows = await borrowed.fetch(QUERIES["list_users"], after_name, limit)
-        return [_user(row) for row in rows]
+        return [user_from_row(row) for row in rows]
 
     async def sign_in(self, user_id: str, token_id: str, expire_time: datetime) -> User:
         """Use up a sign-in token and return its person, both or neither.
@@ -100,7 +100,7 @@ class AccessStore:
             )
             if used is None:
                 raise SignInUsedError
-        return _user(row)
+        return user_from_row(row)
 
 
 def _check_id(user_id: str) -> None:
@@ -112,7 +112,8 @@ def _names(roles: Iterable[Role]) -> list[str]:
     return sorted(role.value for role in set(roles))
 
 
-def _user(row: asyncpg.Record) -> User:
+def user_from_row(row: asyncpg.Record) -> User:
+    """Return a person as their row has them."""
     return User(
         user_id=str(row["user_id"]),
         name=row["name"],

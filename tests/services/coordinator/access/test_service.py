@@ -16,6 +16,9 @@ from heimdallr.access.v1 import access_service_pb2 as pb
 from heimdallr.access.v1 import access_service_pb2_grpc as pb_grpc
 from heimdallr.access.v1.permission_pb2 import Permission
 from services.coordinator.access.bootstrap import ADMINISTRATOR, bootstrap
+from services.coordinator.access.password_hashes import PasswordHashes
+from services.coordinator.access.password_store import PasswordStore
+from services.coordinator.access.passwords import Passwords
 from services.coordinator.access.service import AccessService
 from services.coordinator.access.store import AccessStore
 from services.runtime.client import ServiceCallError, typed_errors
@@ -24,6 +27,7 @@ from services.runtime.migrate import apply
 from services.runtime.permissions import ROLE_PERMISSIONS
 from services.runtime.postgres import Pool
 from services.runtime.tokens import CallerKind, Verifier
+from tests.services.coordinator.access.quick import quick_hasher
 from tests.support.mesh import RunningServer, running_server
 from tests.support.postgres import pool, postgres_dsn, postgres_server_dsn
 from tests.support.tokens import TestTokens
@@ -45,8 +49,9 @@ async def store(pool: Pool) -> AccessStore:
 
 
 @pytest.fixture
-async def server(store: AccessStore, tmp_path: Path) -> AsyncIterator[RunningServer]:
-    service = AccessService(store, TestTokens.create(tmp_path).issuer)
+async def server(store: AccessStore, pool: Pool, tmp_path: Path) -> AsyncIterator[RunningServer]:
+    passwords = Passwords(PasswordStore(pool), PasswordHashes(quick_hasher()))
+    service = AccessService(store, passwords, TestTokens.create(tmp_path).issuer)
 
     def add(target: grpc.aio.Server) -> None:
         pb_grpc.add_AccessServiceServicer_to_server(service, target)
