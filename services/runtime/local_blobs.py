@@ -53,6 +53,11 @@ class LocalBlobs:
         prepare(root)
         sweep_incoming(root, _ABANDONED_S)
 
+    @property
+    def folder(self) -> Path:
+        """Where the blobs lie."""
+        return self._root
+
     def stage_sync(self, chunks: Iterable[bytes | memoryview], media_type: str) -> BlobRef:
         """Write a blob durably, from any thread or process.
 

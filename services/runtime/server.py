@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from services.runtime import logs
@@ -38,6 +38,7 @@ from services.runtime.interceptors.deadlines import DeadlineInterceptor
 from services.runtime.interceptors.errors import ErrorInterceptor
 from services.runtime.interceptors.logs import LogInterceptor
 from services.runtime.listening import listen
+from services.runtime.open_health import OpenHealth
 from services.runtime.registry import Registry
 from services.runtime.settings import RuntimeSettings
 from services.runtime.token_source import FileTokenSource
@@ -126,7 +127,7 @@ class Server:
             options=_options(),
             maximum_concurrent_rpcs=settings.max_concurrent_calls,
         )
-        self._health = health.aio.HealthServicer()
+        self._health = OpenHealth()
         self._names = self._register(add_servicers)
 
     async def run(self, hooks: Hooks) -> None:

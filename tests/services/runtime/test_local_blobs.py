@@ -15,13 +15,10 @@ from pathlib import Path
 import pytest
 
 from services.runtime import local_files
-from services.runtime.blob_messages import blob_from_proto, blob_to_proto
 from services.runtime.blob_ref import BlobRef
-from services.runtime.blobs import BlobStore, open_blobs
 from services.runtime.errors import (
     BlobCorruptError,
     BlobNotFoundError,
-    InvalidFieldError,
     LimitExceededError,
     StorageFullError,
 )
@@ -261,44 +258,3 @@ def test_file_and_folders_are_flushed_before_the_name_is_given(tmp_path: Path) -
         for call, text in wanted
     ]
     assert positions == sorted(positions)
-
-
-def test_a_name_goes_over_the_wire_and_back() -> None:
-    ref = BlobRef(SHA256, len(DATA), DICOM)
-
-    assert blob_from_proto(blob_to_proto(ref)) == ref
-
-
-@pytest.mark.parametrize(
-    ("changes", "field"),
-    [
-        ({"sha256": "../../etc/passwd"}, "image.sha256"),
-        ({"sha256": "A" * 64}, "image.sha256"),
-        ({"sha256": "a" * 63 + "\n"}, "image.sha256"),
-        ({"size_bytes": -1}, "image.size_bytes"),
-        ({"media_type": "text/html; x=\r\n"}, "image.media_type"),
-        ({"media_type": ""}, "image.media_type"),
-    ],
-)
-def test_a_malformed_name_is_refused(changes: dict[str, object], field: str) -> None:
-    message = blob_to_proto(BlobRef(SHA256, 1, DICOM))
-    for name, value in changes.items():
-        setattr(message, name, value)
-
-    with pytest.raises(InvalidFieldError) as caught:
-        blob_from_proto(message, "image")
-
-    assert caught.value.metadata["field"] == field
-
-
-def test_a_url_names_the_store(tmp_path: Path) -> None:
-    store: BlobStore = open_blobs((tmp_path / "a b").as_uri())
-
-    assert isinstance(store, LocalBlobs)
-    assert (tmp_path / "a b" / "incoming").is_dir()
-
-
-@pytest.mark.parametrize("url", ["", "blobs", "file:relative", "file://host/x", "ftp://x/y", "s3:"])
-def test_a_url_of_no_store_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="URL"):
-        open_blobs(url)

@@ -95,6 +95,15 @@ async def test_health_is_open_and_names_each_service(tmp_path: Path) -> None:
         assert running.trail.denials == []
 
 
+async def test_health_of_an_unknown_service_cannot_be_watched(tmp_path: Path) -> None:
+    async with running_server(tmp_path, add_quiet) as running:
+        stub: Any = health_pb2_grpc.HealthStub(running.bearer_channel(None))
+        with pytest.raises(ServiceCallError) as caught, typed_errors():
+            await stub.Watch(health_pb2.HealthCheckRequest(service="x" * 1000)).read()
+
+        assert caught.value.code is grpc.StatusCode.NOT_FOUND
+
+
 async def test_reflection_needs_its_permission(tmp_path: Path) -> None:
     request = reflection_pb2.ServerReflectionRequest(list_services="")
     async with running_server(tmp_path, add_quiet) as running:
