@@ -14,6 +14,7 @@ from heimdallr.archive.v1 import archive_service_pb2_grpc
 from heimdallr.audit.v1 import audit_service_pb2_grpc
 from heimdallr.events.v1 import events_service_pb2_grpc
 from heimdallr.intake.v1 import intake_service_pb2_grpc
+from heimdallr.operations.v1 import operations_service_pb2_grpc
 from heimdallr.workflow.v1 import workflow_service_pb2_grpc
 from services.coordinator.access.password_hashes import PasswordHashes
 from services.coordinator.access.password_store import PasswordStore
@@ -35,6 +36,8 @@ from services.coordinator.intake.committer import Committer
 from services.coordinator.intake.service import IntakeService, StreamBounds
 from services.coordinator.intake.staged import StoredBlobs
 from services.coordinator.intake.store import IntakeStore
+from services.coordinator.operations.figures import Figures
+from services.coordinator.operations.service import OperationsService, Sources
 from services.coordinator.settings import CoordinatorSettings
 from services.coordinator.workflow.completeness import CompletenessRules
 from services.coordinator.workflow.completeness_loop import CompletenessLoop
@@ -47,6 +50,7 @@ from services.coordinator.workflow.service import WorkflowService
 from services.coordinator.workflow.views import WorkflowViews
 from services.coordinator.workflow.watch import ChangeFeed
 from services.runtime.blobs import BlobStore
+from services.runtime.local_blobs import LocalBlobs
 from services.runtime.postgres import Pool
 from services.runtime.server import Hooks
 from services.runtime.settings import RuntimeSettings
@@ -89,6 +93,15 @@ class Coordinator:
         self._events(pool)
         self._intake(runtime.service_name, pool, blobs)
         self._archive_service = ArchiveService(self._archive, blobs, self._views)
+        self._operations = OperationsService(
+            Sources(
+                Figures(pool),
+                self._views.queue,
+                analysis_service_pb2_grpc.AnalysisServiceStub(mesh),
+                blobs.folder if isinstance(blobs, LocalBlobs) else None,
+                settings.stack_file,
+            )
+        )
         self.hooks.background = (
             self._committer.run,
             self._wakeups.run,
@@ -110,6 +123,9 @@ class Coordinator:
         intake_service_pb2_grpc.add_IntakeServiceServicer_to_server(self._intake_service, server)
         workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(
             self._workflow_service, server
+        )
+        operations_service_pb2_grpc.add_OperationsServiceServicer_to_server(
+            self._operations, server
         )
 
     def _workflow(self, worker: str, pool: Pool, mesh: grpc.aio.Channel) -> None:

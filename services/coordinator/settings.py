@@ -36,6 +36,7 @@ class CoordinatorSettings(BaseSettings):
         stream_in_flight: Most envelopes of one gateway's stream that wait for their answer.
         stream_open_instances: Most instances of one stream whose chunks are arriving.
         stream_open_bytes: Most bytes that those instances announce together.
+        stack_file: What the supervisor of this machine tells about its processes.
     """
 
     model_config = SettingsConfigDict(env_prefix="HEIMDALLR_COORDINATOR_", frozen=True)
@@ -50,3 +51,4 @@ class CoordinatorSettings(BaseSettings):
     stream_in_flight: int = Field(default=1024, ge=1)
     stream_open_instances: int = Field(default=32, ge=1)
     stream_open_bytes: int = Field(default=8 << 30, ge=1)
+    stack_file: Path | None = None

