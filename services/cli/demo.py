@@ -30,7 +30,7 @@ from services.cli.connection import (
 )
 from services.cli.phantom import LungScaleOption, SeedOption
 from services.cli.results import get_study, measurements, save_result
-from services.cli.send import Destination, send_files
+from services.cli.scu import Destination, send_files
 from services.cli.stack import Stack, StackError, StackSettings, default_data_folder
 from services.cli.stack.state import Addresses, read_state
 from services.cli.tables import literal

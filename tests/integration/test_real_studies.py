@@ -15,7 +15,7 @@ from pydicom.uid import generate_uid
 from heimdallr.archive.v1 import archive_service_pb2 as archive_pb
 from heimdallr.archive.v1.archive_service_pb2_grpc import ArchiveServiceStub
 from heimdallr.workflow.v1 import workflow_service_pb2 as pb
-from services.cli.send import dicom_files
+from services.cli.scu import dicom_files
 from services.runtime.client import MeshChannel
 from tests.support.corpora import corpus
 from tests.support.nifti_series import read_nifti, write_ct_series

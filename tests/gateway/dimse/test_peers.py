@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli.__main__ import app
-from services.cli.send import Destination, send_files
+from services.cli.scu import Destination, send_files
 from services.dicom.errors import DicomError
 from services.dicom.part10 import FileMeta, split_part10
 from services.dicom.uids import valid_uid
