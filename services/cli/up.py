@@ -15,7 +15,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from services.cli.stack import Stack, StackError, StackSettings, default_data_folder
+from services.cli.stack import (
+    Stack,
+    StackError,
+    StackSettings,
+    TlsSettings,
+    default_data_folder,
+)
 from services.cli.stack.errors import AlreadyRunningError
 from services.cli.stack.plan import NAMES
 from services.cli.stack.process import ProcessStatus, State
@@ -51,6 +57,13 @@ def up(
             show_envvar=True,
         ),
     ] = None,
+    tls: Annotated[
+        bool, typer.Option("--tls", help="TLS for web and gRPC, by a certificate made here.")
+    ] = False,
+    tls_certificate: Annotated[
+        Path | None, typer.Option(help="TLS by this certificate (PEM, with its chain).")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON per event.")] = False,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     without: Annotated[
@@ -75,9 +88,18 @@ def up(
         database=database,
         log_level=log_level,
         without=frozenset(without or ()),
+        tls=_tls(tls, tls_certificate, tls_key),
     )
     voice = JsonVoice() if as_json else ScreenVoice()
     raise typer.Exit(asyncio.run(run(settings, voice)))
+
+
+def _tls(own: bool, certificate: Path | None, key: Path | None) -> TlsSettings | None:
+    if (certificate is None) != (key is None):
+        raise typer.BadParameter("give both or none", param_hint="--tls-certificate, --tls-key")
+    if certificate is None and not own:
+        return None
+    return TlsSettings(certificate, key)
 
 
 class Voice:
@@ -121,6 +143,7 @@ class JsonVoice(Voice):
             seconds=round(seconds, 2),
             http=addresses.http,
             dicom=f"{addresses.ae_title}@{addresses.dicom_host}:{addresses.dicom_port}",
+            tls_fingerprint=stack.tls_fingerprint,
             data=str(stack.layout.data),
             run=str(stack.layout.run),
             missing=stack.missing,
@@ -165,6 +188,10 @@ class ScreenVoice(Voice):
         addresses = stack.addresses
         table = Table(title=f"Heimdallr is ready ({seconds:.1f} s)", show_header=False)
         table.add_row("web, gRPC", addresses.http)
+        if stack.tls_fingerprint is not None:
+            # In two lines of 16 bytes: a person compares it with what the browser shows.
+            digits = stack.tls_fingerprint
+            table.add_row("certificate SHA-256", f"{digits[:47]}\n{digits[48:]}")
         dicom = f"{addresses.ae_title} at {addresses.dicom_host} port {addresses.dicom_port}"
         table.add_row("DICOM", dicom)
         table.add_row("data", str(stack.layout.data))

@@ -1,7 +1,7 @@
 """The embedded stack: every process of one machine under one supervisor."""
 
 from services.cli.stack.errors import StackError
-from services.cli.stack.settings import StackSettings, default_data_folder
+from services.cli.stack.settings import StackSettings, TlsSettings, default_data_folder
 from services.cli.stack.stack import Stack
 from services.cli.stack.state import Addresses, StackState, read_state
 
@@ -11,6 +11,7 @@ __all__ = [
     "StackError",
     "StackSettings",
     "StackState",
+    "TlsSettings",
     "default_data_folder",
     "read_state",
 ]

@@ -14,6 +14,7 @@ from services.cli.stack.layout import Layout
 from services.cli.stack.process import ProcessSpec
 from services.cli.stack.readiness import http_ok
 from services.cli.stack.settings import StackSettings
+from services.cli.stack.tls import HSTS, public_transport
 
 NAME: Final = "envoy"
 
@@ -63,6 +64,8 @@ def render(text: str, layout: Layout, settings: StackSettings) -> str:
         "http_port": str(settings.http_port),
     }
     quoted = {name: json.dumps(value)[1:-1] for name, value in values.items()}
+    quoted["public_transport"] = json.dumps(public_transport(settings, layout))
+    quoted["transport_security"] = HSTS if settings.tls is not None else ""
     return string.Template(text).substitute(quoted)
 
 

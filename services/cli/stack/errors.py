@@ -25,3 +25,7 @@ class MissingPartError(StackError):
 
 class DatabaseVersionError(StackError):
     """The data folder was made by another major version of PostgreSQL."""
+
+
+class TlsError(StackError):
+    """Certificate or key of the public listener cannot be used."""

@@ -42,6 +42,16 @@ class Layout:
         return self.data / "keys" / "issuer.pem"
 
     @property
+    def tls_certificate(self) -> Path:
+        """Certificate of the public listener, where we made it."""
+        return self.data / "keys" / "tls.crt"
+
+    @property
+    def tls_key(self) -> Path:
+        """Its private key."""
+        return self.data / "keys" / "tls.key"
+
+    @property
     def sign_in(self) -> Path:
         """Where the coordinator leaves the first administrator's one-time code until shown."""
         return self.data / "keys" / "sign-in"

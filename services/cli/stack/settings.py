@@ -9,6 +9,19 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class TlsSettings:
+    """With which certificate the public listener speaks TLS.
+
+    Attributes:
+        certificate: PEM file of the certificate and what it is signed by; None for one of our own.
+        key: PEM file of its private key.
+    """
+
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True)
 class StackSettings:
     """Choices for one stack.
 
@@ -21,6 +34,7 @@ class StackSettings:
         database: DSN of a PostgreSQL server; the embedded one is not started then.
         log_level: Level of every process of ours: debug, info, warning or error.
         without: Names of processes that are left out.
+        tls: How the public listener speaks TLS; it does not when ``None``.
     """
 
     data: Path
@@ -31,6 +45,7 @@ class StackSettings:
     database: str | None = None
     log_level: str = "info"
     without: frozenset[str] = frozenset()
+    tls: TlsSettings | None = None
 
 
 def default_data_folder(environ: Mapping[str, str] = os.environ, uid: int | None = None) -> Path:

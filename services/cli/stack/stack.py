@@ -31,6 +31,7 @@ from services.cli.stack.runtime_folder import (
 from services.cli.stack.settings import StackSettings
 from services.cli.stack.state import Addresses, StackState, remove_state, write_state
 from services.cli.stack.supervisor import Supervisor
+from services.cli.stack.tls import prepare_tls
 from services.cli.stack.triton import sweep_shared_memory
 
 AE_TITLE: Final = "HEIMDALLR"
@@ -54,6 +55,7 @@ class Stack:
         self.settings = settings
         self.layout = Layout(data, choose_runtime_folder(data, os.environ, os.geteuid()))
         self.missing: dict[str, str] = {}
+        self.tls_fingerprint: str | None = None
         self._listener = listener
         self._lock: int | None = None
         self._plan: Plan | None = None
@@ -143,8 +145,9 @@ class Stack:
         """Where the stack can be reached."""
         settings, plan = self.settings, self._plan
         triton = plan.triton if plan else None
+        scheme = "http" if settings.tls is None else "https"
         return Addresses(
-            http=f"http://{settings.http_address}:{settings.http_port}",
+            http=f"{scheme}://{settings.http_address}:{settings.http_port}",
             mesh=f"unix:{self.layout.socket('mesh')}",
             dicom_host=settings.dicom_address,
             dicom_port=settings.dicom_port,
@@ -182,6 +185,7 @@ class Stack:
         for folder in (layout.blobs, layout.journal, layout.work, logs, keys):
             prepare_private_folder(folder)
         empty_folder(layout.work)
+        self.tls_fingerprint = prepare_tls(layout, settings)
         self._plan = make_plan(layout, settings, account)
         self.missing = self._plan.missing
         credentials = Credentials(layout, MODULES)
