@@ -8,8 +8,8 @@ export type Values = Readonly<Record<string, string | number>>;
 export type Catalogues<Key extends string> = Readonly<Record<Language, Readonly<Record<Key, string>>>>;
 
 /** Keys that have a form for one and a form for other numbers. */
-export type CountKey<Key extends string> = Key extends `${infer Base}.one`
-  ? `${Base}.other` extends Key
+export type CountKey<Key extends string, Every extends string = Key> = Key extends `${infer Base}.one`
+  ? `${Base}.other` extends Every
     ? Base
     : never
   : never;
