@@ -2,7 +2,6 @@
 export const studyEn = {
   "title.loading": "Study",
   "title.unnamed": "No name",
-  "back": "Worklist",
 
   "fact.patient_id": "Patient ID",
   "fact.issuer": "Issuer",
@@ -28,12 +27,6 @@ export const studyEn = {
   "sex.O": "other",
   "more_facts": "More about this study",
 
-  "state.1": "Receiving",
-  "state.2": "Complete",
-  "state.3": "In work",
-  "state.4": "Ready",
-  "state.5": "Held",
-  "state.0": "Not known",
 
   "evidence.0": "Not judged complete yet.",
   "evidence.1": "Complete: the sender's list of images says so.",
@@ -53,10 +46,6 @@ export const studyEn = {
   "priority.0": "Not known",
   "priority.set": "Priority is now {priority}.",
 
-  "connection.live": "Live",
-  "connection.connecting": "Connecting",
-  "connection.waiting": "Connection lost; trying again",
-  "connection.ended": "Not connected",
 
   "section.work": "Work",
   "section.plan": "Plan",
@@ -117,10 +106,7 @@ export const studyEn = {
   "outcome.cancelled": "Stopped by a person",
   "outcome.running": "Running",
 
-  "copy": "Copy",
   "copy.what": "Copy {what}",
-  "copied": "Copied",
-  "copy_failed": "The browser did not allow copying. Select the text instead.",
 
   "replay": "Run again",
   "replay.what": "Run again: {stage}",
@@ -137,7 +123,7 @@ export const studyEn = {
   "cancel.done.one": "{n} step was stopped.",
   "cancel.done.other": "{n} steps were stopped.",
   "dialog.back": "Back",
-  "action.failed": "That did not work: {text}",
+  "action.failed": "That did not work",
 
   "plan.none": "No plan yet. It is made when the study is complete.",
   "plan.series": "Series by points",
@@ -273,19 +259,19 @@ export const studyEn = {
   "files.stop": "Stop",
   "files.too_large": "This file is larger than a browser can take. Use the command line instead.",
 
-  "error.not_found.title": "There is no such study",
-  "error.not_found.text": "It does not exist, or you may not see it.",
-  "error.permission.title": "You may not see this study",
-  "error.permission.text": "Ask the person who looks after accounts for the permission to read studies and their work.",
-  "error.unavailable.title": "The study cannot be shown now",
-  "error.unavailable.text": "The server or its database does not answer. This page tries again by itself.",
-  "error.unauthenticated.title": "Your session has ended",
-  "error.unauthenticated.text": "Sign in again; you come back to this place.",
-  "error.other.title": "The study cannot be shown",
-  "error.other.text": "Something went wrong that should not have. The id below helps to find out what.",
-  "error.correlation": "Correlation id: {id}",
-  "error.retry": "Try again",
-  "error.refresh": "The latest change could not be loaded: {text}",
+  "error.not-found": "There is no such study",
+  "error.denied": "You may not see this study",
+  "error.title": "The study cannot be shown now",
+  "error.refresh": "The latest change could not be loaded",
+  "keys.title": "Viewer",
+  "keys.window": "Window",
+  "keys.labels": "Hide or show labels",
+  "keys.label": "Previous or next label alone",
+  "keys.layout": "One plane or three",
+  "keys.slice": "Slice up or down (images in focus)",
+  "keys.slices": "Ten slices up or down (images in focus)",
+  "keys.ends": "Last or first slice (images in focus)",
+  "keys.opacity": "Labels denser or thinner (images in focus)",
 } as const;
 
 export type StudyKey = keyof typeof studyEn;

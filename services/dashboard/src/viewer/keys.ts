@@ -53,9 +53,3 @@ export function actionOf(press: Press): Action | undefined {
   const shifted = press.shiftKey ? SHIFTED.get(press.key) : undefined;
   return shifted ?? ACTIONS.get(press.key.length === 1 ? press.key.toLowerCase() : press.key);
 }
-
-/** Whether keys belong to what has the focus: text being typed, a value being chosen. */
-export function takesKeys(target: EventTarget | null): boolean {
-  if (!(target instanceof HTMLElement)) return false;
-  return target.isContentEditable || target.closest("input, textarea, select, [role=slider], [role=dialog], dialog") !== null;
-}

@@ -1,21 +1,8 @@
 import { describe, expect, it } from "vitest";
 
-import { directions, fitsTexture, sliceWithin, toMillimetres } from "./position";
+import { directions, fitsTexture, indexOfSlice, sliceOfIndex, sliceOrder, sliceWithin } from "./position";
 
 describe("position", () => {
-  it("applies the affine row by row", () => {
-    const affine = [-0.7, 0, 0, 180, 0, 0.7, 0, -170, 0, 0, 2.5, -300, 0, 0, 0, 1];
-
-    const point = toMillimetres(affine, [10, 20, 4])!;
-
-    expect(point.map((mm) => Number(mm.toFixed(6)))).toEqual([173, -156, -290]);
-  });
-
-  it("gives no position without an affine", () => {
-    expect(toMillimetres([], [0, 0, 0])).toBeUndefined();
-    expect(toMillimetres(Array<number>(16).fill(Number.NaN), [0, 0, 0])).toBeUndefined();
-  });
-
   it("names directions of the patient", () => {
     expect(directions([-12.5, 3, -1])).toEqual([
       { letter: "L", mm: 12.5 },
@@ -34,5 +21,19 @@ describe("position", () => {
     expect(fitsTexture([512, 512, 300], 2048)).toBe(true);
     expect(fitsTexture([512, 512, 2049], 2048)).toBe(false);
     expect(fitsTexture([], 2048)).toBe(false);
+  });
+
+  it("finds the axis that slices follow, and their direction", () => {
+    expect(sliceOrder([-1.5, 0, 0, 191, 0, 1.5, 0, -191, 0, 0, 3, -178, 0, 0, 0, 1])).toEqual({ axis: 2, forward: true });
+    expect(sliceOrder([1, 0, 0, 0, 0, 0.1, -2, 0, 0, 1, 0.2, 0, 0, 0, 0, 1])).toEqual({ axis: 1, forward: false });
+    expect(sliceOrder([])).toEqual({ axis: 2, forward: true });
+  });
+
+  it("numbers slices as the array does", () => {
+    const against = { axis: 2, forward: false } as const;
+
+    expect(sliceOfIndex(0, 120, against)).toBe(120);
+    expect(indexOfSlice(120, 120, against)).toBe(0);
+    expect(sliceOfIndex(4, 120, { axis: 2, forward: true })).toBe(5);
   });
 });

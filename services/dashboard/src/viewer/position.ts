@@ -2,17 +2,6 @@
 
 export type Point = readonly [x: number, y: number, z: number];
 
-/** Voxels along the axes of a volume. */
-export type Shape = readonly [i: number, j: number, k: number];
-
-/** Millimetres (RAS+) of a voxel; the affine is 16 numbers, row by row. */
-export function toMillimetres(affine: readonly number[], voxel: Point): Point | undefined {
-  if (affine.length !== 16 || !affine.every(Number.isFinite)) return undefined;
-  const row = (r: number): number =>
-    affine[4 * r]! * voxel[0] + affine[4 * r + 1]! * voxel[1] + affine[4 * r + 2]! * voxel[2] + affine[4 * r + 3]!;
-  return [row(0), row(1), row(2)];
-}
-
 /** Directions of a point in RAS+ millimetres as letters with lengths, e.g. "L 12.5". */
 export function directions(point: Point): readonly { readonly letter: string; readonly mm: number }[] {
   const letters = ["RL", "AP", "SI"];
@@ -28,4 +17,32 @@ export function sliceWithin(slice: number, count: number): number | undefined {
 /** Whether a volume can be a texture of this machine. */
 export function fitsTexture(shape: readonly number[], limit: number): boolean {
   return shape.length === 3 && shape.every((length) => length >= 1 && length <= limit);
+}
+
+/** Anatomical axis the slices of a volume follow: 0 left-right, 1 back-front, 2 foot-head. */
+export type SliceAxis = 0 | 1 | 2;
+
+/** How slices are counted: along which axis, and whether with it or against it. */
+export interface SliceOrder {
+  readonly axis: SliceAxis;
+  readonly forward: boolean;
+}
+
+/** How the slices (axis k of the array) of a volume run through the patient; RAS+ affine, row by row. */
+export function sliceOrder(affine: readonly number[]): SliceOrder {
+  const along = [affine[2] ?? 0, affine[6] ?? 0, affine[10] ?? 0];
+  const sizes = along.map(Math.abs);
+  const largest = Math.max(...sizes);
+  if (!(largest > 0)) return { axis: 2, forward: true };
+  const axis = sizes.indexOf(largest) as SliceAxis;
+  return { axis, forward: along[axis]! > 0 };
+}
+
+/** The number of a slice, from 1, of an index along a RAS+ axis; and back. */
+export function sliceOfIndex(index: number, count: number, order: SliceOrder): number {
+  return order.forward ? index + 1 : count - index;
+}
+
+export function indexOfSlice(slice: number, count: number, order: SliceOrder): number {
+  return order.forward ? slice - 1 : count - slice;
 }

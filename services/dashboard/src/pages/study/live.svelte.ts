@@ -2,6 +2,8 @@
 
 import { type Client, Code, ConnectError } from "@connectrpc/connect";
 
+import type { StreamState } from "../../api/event-stream.svelte";
+import { type Failure, failureOf } from "../../api/failure";
 import type { ArchiveService, Series, Study } from "../../gen/heimdallr/archive/v1/archive_service_pb";
 import type {
   GetStudyResultsResponse,
@@ -15,9 +17,6 @@ export interface StudyClients {
   readonly archive: Client<typeof ArchiveService>;
   readonly workflow: Client<typeof WorkflowService>;
 }
-
-/** How the page is joined to the server. */
-export type Connection = "connecting" | "live" | "waiting" | "ended";
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
@@ -50,10 +49,11 @@ export class StudyLive {
   workflow = $state.raw<StudyWorkflow>();
   results = $state.raw<GetStudyResultsResponse>();
   /** Why nothing can be shown, or why the last fetch failed. */
-  failure = $state.raw<ConnectError>();
-  connection = $state<Connection>("connecting");
+  failure = $state.raw<Failure>();
+  connection = $state<StreamState>("connecting");
 
   private readonly ending = new AbortController();
+  private over = false;
   private wake: (() => void) | undefined;
   private fetched = "";
   private fetching: Promise<void> | undefined;
@@ -79,7 +79,7 @@ export class StudyLive {
   /** Tries again at once, also after a failure that ended it. */
   retry(): void {
     this.failure = undefined;
-    if (this.connection === "ended") void this.follow();
+    if (this.over) void this.follow();
     else this.wake?.();
   }
 
@@ -100,6 +100,7 @@ export class StudyLive {
 
   private async follow(): Promise<void> {
     this.connection = "connecting";
+    this.over = false;
     for (let failures = 0; !this.ending.signal.aborted; failures += 1) {
       try {
         await this.watch(() => (failures = 0));
@@ -107,16 +108,16 @@ export class StudyLive {
         if (this.ending.signal.aborted) return;
         if (this.ends(ConnectError.from(error))) return;
       }
-      this.connection = "waiting";
+      this.connection = navigator.onLine ? "reconnecting" : "offline";
       await this.pause(pauseMs(failures));
     }
   }
 
   private ends(error: ConnectError): boolean {
-    const final = FINAL.has(error.code);
-    if (final || !this.workflow) this.failure = error;
-    if (final) this.connection = "ended";
-    return final;
+    this.over = FINAL.has(error.code);
+    if (this.over || !this.workflow) this.failure = failureOf(error);
+    if (this.over) this.connection = "offline";
+    return this.over;
   }
 
   private async watch(onMessage: () => void): Promise<void> {
@@ -162,7 +163,7 @@ export class StudyLive {
         this.results = results;
         this.failure = undefined;
       } catch (error) {
-        if (!this.ending.signal.aborted) this.failure = ConnectError.from(error);
+        if (!this.ending.signal.aborted) this.failure = failureOf(error);
       }
     }
   }

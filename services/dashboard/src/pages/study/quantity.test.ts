@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { bytes, dicomDate, dicomTime, duration, milliseconds, personName, quantity, unitText } from "./quantity";
+import { bytes, duration, milliseconds, quantity, unitText } from "./quantity";
 
 const plain = (text: string): string => text.replaceAll(/[   ]/g, " ");
 
@@ -45,22 +45,5 @@ describe("quantities", () => {
   it("reads timestamps", () => {
     expect(milliseconds({ seconds: 1n, nanos: 500_000_000 })).toBe(1500);
     expect(milliseconds(undefined)).toBeUndefined();
-  });
-
-  it("prints dates and times of DICOM, and what is neither as it was sent", () => {
-    expect(dicomDate("20260101", "en")).toBe("Jan 1, 2026");
-    expect(dicomDate("20260231", "en")).toBe("20260231");
-    expect(dicomDate("<b>", "en")).toBe("<b>");
-    expect([dicomTime("120000"), dicomTime("1205"), dicomTime("2560")]).toEqual(["12:00", "12:05", "2560"]);
-  });
-
-  it.each([
-    ["PHANTOM^CHEST", "PHANTOM, CHEST"],
-    ["Souza^Ana^Maria^Dra.^PhD", "Souza, Dra. Ana Maria PhD"],
-    ["^^", ""],
-    ["=山田^太郎", "山田, 太郎"],
-    ["<b>X</b>", "<b>X</b>"],
-  ])("prints the name %s as %s", (text, name) => {
-    expect(personName(text)).toBe(name);
   });
 });

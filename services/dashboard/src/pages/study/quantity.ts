@@ -1,4 +1,4 @@
-// Values with UCUM units, dates and durations as people read them.
+// Values with UCUM units, sizes and durations as people read them.
 
 /** A number and its unit, ready to be read. */
 export interface Quantity {
@@ -67,38 +67,9 @@ export function milliseconds(stamp: { readonly seconds: bigint; readonly nanos: 
   return stamp && Number(stamp.seconds) * 1000 + stamp.nanos / 1e6;
 }
 
-/** A point in time by the reader's clock, to the second. */
-export function instant(ms: number, locale: string): string {
-  return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" }).format(ms);
-}
-
 /** The time of day of a point in time. */
 export function clock(ms: number, locale: string): string {
   return new Intl.DateTimeFormat(locale, { timeStyle: "medium" }).format(ms);
-}
-
-/** A DICOM date (DA) as people write it; as sent when it is not a date. */
-export function dicomDate(text: string, locale: string): string {
-  const match = /^(\d{4})(\d{2})(\d{2})$/.exec(text.trim());
-  if (!match) return text;
-  const [year, month, day] = [Number(match[1]), Number(match[2]), Number(match[3])];
-  const date = new Date(Date.UTC(year, month - 1, day));
-  if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return text;
-  return new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeZone: "UTC" }).format(date);
-}
-
-/** A DICOM time (TM) to the minute; as sent when it is not a time. */
-export function dicomTime(text: string): string {
-  const match = /^([01]\d|2[0-3])([0-5]\d)(?:[0-5]\d(?:\.\d{1,6})?)?$/.exec(text.trim());
-  return match ? `${match[1]!}:${match[2]!}` : text;
-}
-
-/** A DICOM person name (PN): its first component group that says anything, family name first. */
-export function personName(text: string): string {
-  const group = text.split("=").find((one) => one.replaceAll("^", "").trim() !== "") ?? "";
-  const [family = "", given = "", middle = "", prefix = "", suffix = ""] = group.split("^").map((part) => part.trim());
-  const rest = [prefix, given, middle, suffix].filter((part) => part !== "").join(" ");
-  return [family, rest].filter((part) => part !== "").join(", ");
 }
 
 /** The first digits of a hash, enough to tell two apart. */
