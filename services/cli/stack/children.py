@@ -103,6 +103,10 @@ def _own_values(
             "HEIMDALLR_COORDINATOR_ISSUER_KEY_FILE": str(layout.issuer_key),
             "HEIMDALLR_COORDINATOR_SIGN_IN_FILE": str(layout.sign_in),
             "HEIMDALLR_COORDINATOR_STACK_FILE": str(layout.state),
+            # Each open watch of each page is a call.
+            "HEIMDALLR_MAX_CONCURRENT_CALLS": os.environ.get(
+                "HEIMDALLR_MAX_CONCURRENT_CALLS", "4096"
+            ),
         }
     if name == "conversion":
         return {"HEIMDALLR_CONVERSION_WORK_FOLDER": str(layout.work / name)}
