@@ -49,6 +49,7 @@ from services.coordinator.workflow.pgqueuer_queue import PgQueuerQueue
 from services.coordinator.workflow.service import WorkflowService
 from services.coordinator.workflow.views import WorkflowViews
 from services.coordinator.workflow.watch import ChangeFeed
+from services.runtime.audit import CallRecorder
 from services.runtime.blobs import BlobStore
 from services.runtime.local_blobs import LocalBlobs
 from services.runtime.postgres import Pool
@@ -87,7 +88,8 @@ class Coordinator:
         self.trail = PostgresAuditTrail(pool)
         self._settings = settings
         passwords = Passwords(PasswordStore(pool), PasswordHashes())
-        self._access = AccessService(AccessStore(pool), passwords, issuer)
+        recorder = CallRecorder(self.trail, runtime.service_name)
+        self._access = AccessService(AccessStore(pool), passwords, issuer, recorder)
         self._archive = ArchiveStore(pool)
         self._workflow(f"{runtime.service_name}-{os.getpid()}", pool, mesh)
         self._events(pool)

@@ -22,13 +22,21 @@ from services.coordinator.access.messages import (
 from services.coordinator.access.passwords import Passwords
 from services.coordinator.access.store import AccessStore
 from services.coordinator.access.user import User, is_name
-from services.runtime.errors import InvalidFieldError, PermissionDeniedError
+from services.runtime import logs
+from services.runtime.audit import CallRecorder
+from services.runtime.errors import (
+    DependencyUnavailableError,
+    InvalidFieldError,
+    PermissionDeniedError,
+)
 from services.runtime.ids import is_id
 from services.runtime.permissions import SERVICE_PERMISSIONS, scope_name
 from services.runtime.tokens import Caller, CallerKind, Issuer, current_caller
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
+SIGN_IN_NOT_RECORDED: Final = "audit.sign_in_not_recorded"
+_BY_PASSWORD: Final = "/heimdallr.access.v1.AccessService/SignInWithPassword"
 _NAME_RULE: Final = "1 to 64 of a-z, 0-9, '.', '_', '-'"
 _MIN_LIFETIME_S: Final = 60
 _MAX_LIFETIME_S: Final = 31_536_000
@@ -45,12 +53,16 @@ class AccessService(pb_grpc.AccessServiceServicer):
         store: People.
         passwords: Their passwords.
         issuer: Signs tokens.
+        recorder: Records who signed in, where the caller is the gateway and not the person.
     """
 
-    def __init__(self, store: AccessStore, passwords: Passwords, issuer: Issuer) -> None:
+    def __init__(
+        self, store: AccessStore, passwords: Passwords, issuer: Issuer, recorder: CallRecorder
+    ) -> None:
         self._store = store
         self._passwords = passwords
         self._issuer = issuer
+        self._recorder = recorder
 
     async def SignIn(self, request: pb.SignInRequest, context: Context) -> pb.SignInResponse:
         """See ``access_service.proto``."""
@@ -64,6 +76,7 @@ class AccessService(pb_grpc.AccessServiceServicer):
     ) -> pb.SignInWithPasswordResponse:
         """See ``access_service.proto``."""
         user = await self._passwords.sign_in(request.name, request.password)
+        await self._record_sign_in(user)
         token = issued_to_proto(person_token(self._issuer, user))
         return pb.SignInWithPasswordResponse(token=token, user=user_to_proto(user))
 
@@ -144,6 +157,15 @@ class AccessService(pb_grpc.AccessServiceServicer):
             users=map(user_to_proto, page),
             next_page_token=page[-1].name if len(users) > size else "",
         )
+
+    async def _record_sign_in(self, user: User) -> None:
+        action = AuditAction.AUDIT_ACTION_SIGN_IN
+        try:
+            entry_id = await self._recorder.begin(_BY_PASSWORD, action, user.user_id, None)
+            await self._recorder.end(entry_id, grpc.StatusCode.OK.name, "")
+        except Exception as error:
+            logs.get_logger().warning(SIGN_IN_NOT_RECORDED, **logs.failure(error))
+            raise DependencyUnavailableError("audit") from None
 
     async def _calling_person(self) -> User:
         caller = current_caller()

@@ -22,6 +22,7 @@ from services.coordinator.access.passwords import Passwords
 from services.coordinator.access.service import AccessService
 from services.coordinator.access.store import AccessStore
 from services.coordinator.access.user import Role
+from services.runtime.audit import CallRecorder
 from services.runtime.client import ServiceCallError, typed_errors
 from services.runtime.errors import LimitExceededError
 from services.runtime.migrate import apply
@@ -32,6 +33,7 @@ from tests.services.coordinator.access.quick import quick_hasher
 from tests.support.mesh import RunningServer, running_server
 from tests.support.postgres import pool, postgres_dsn, postgres_server_dsn
 from tests.support.tokens import TestTokens
+from tests.support.trail import ListTrail
 
 __all__ = ["pool", "postgres_dsn", "postgres_server_dsn"]
 
@@ -47,8 +49,11 @@ LIMITED = "ERROR_REASON_LIMIT_EXCEEDED"
 class People:
     """The service, and anna, who has a password."""
 
-    def __init__(self, server: RunningServer, store: AccessStore, pool: Pool) -> None:
+    def __init__(
+        self, server: RunningServer, store: AccessStore, pool: Pool, trail: ListTrail
+    ) -> None:
         self.server = server
+        self.trail = trail
         self.store = store
         self.pool = pool
         self.gateway: Any = pb_grpc.AccessServiceStub(server.channel(CHECK, subject="gateway"))
@@ -92,13 +97,15 @@ async def people(pool: Pool, tmp_path: Path) -> AsyncIterator[People]:
     await apply(pool, ["services.coordinator.access"])
     store = AccessStore(pool)
     passwords = Passwords(PasswordStore(pool), PasswordHashes(quick_hasher()))
-    service = AccessService(store, passwords, TestTokens.create(tmp_path).issuer)
+    trail = ListTrail()
+    recorder = CallRecorder(trail, "tested")
+    service = AccessService(store, passwords, TestTokens.create(tmp_path).issuer, recorder)
 
     def add(target: grpc.aio.Server) -> None:
         pb_grpc.add_AccessServiceServicer_to_server(service, target)
 
     async with running_server(tmp_path, add) as running:
-        made = People(running, store, pool)
+        made = People(running, store, pool, trail)
         made.anna_id = (await store.create_user("anna", [Role.VIEWER])).user_id
         assert await made.set_password(made.anna_id, "", GOOD) == "OK"
         yield made
@@ -246,6 +253,24 @@ async def test_a_person_is_told_who_they_are_and_whether_they_have_a_password(
     assert (of_anna.user.name, of_anna.has_password) == ("anna", True)
     assert (of_bert.user.name, of_bert.has_password) == ("bert", False)
     assert list(of_bert.user.roles) == [pb.ROLE_RADIOLOGIST]
+
+
+async def test_the_trail_names_the_person_and_not_only_the_gateway(people: People) -> None:
+    await people.sign_in("anna", "wrong")
+    before = list(people.trail.entries)
+    await people.sign_in("anna", GOOD)
+
+    entry = people.trail.entries[0]
+    assert before == []
+    assert entry.subject == people.anna_id
+    assert entry.method == "/heimdallr.access.v1.AccessService/SignInWithPassword"
+    assert people.trail.outcomes[entry.entry_id].code == "OK"
+
+
+async def test_who_cannot_be_recorded_does_not_sign_in(people: People) -> None:
+    people.trail.broken = True
+
+    assert await people.sign_in("anna", GOOD) == "ERROR_REASON_DEPENDENCY_UNAVAILABLE"
 
 
 async def test_no_password_is_kept_or_recorded(people: People) -> None:

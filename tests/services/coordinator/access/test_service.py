@@ -21,6 +21,7 @@ from services.coordinator.access.password_store import PasswordStore
 from services.coordinator.access.passwords import Passwords
 from services.coordinator.access.service import AccessService
 from services.coordinator.access.store import AccessStore
+from services.runtime.audit import CallRecorder
 from services.runtime.client import ServiceCallError, typed_errors
 from services.runtime.ids import new_id
 from services.runtime.migrate import apply
@@ -31,6 +32,7 @@ from tests.services.coordinator.access.quick import quick_hasher
 from tests.support.mesh import RunningServer, running_server
 from tests.support.postgres import pool, postgres_dsn, postgres_server_dsn
 from tests.support.tokens import TestTokens
+from tests.support.trail import ListTrail
 
 __all__ = ["pool", "postgres_dsn", "postgres_server_dsn"]
 
@@ -51,7 +53,9 @@ async def store(pool: Pool) -> AccessStore:
 @pytest.fixture
 async def server(store: AccessStore, pool: Pool, tmp_path: Path) -> AsyncIterator[RunningServer]:
     passwords = Passwords(PasswordStore(pool), PasswordHashes(quick_hasher()))
-    service = AccessService(store, passwords, TestTokens.create(tmp_path).issuer)
+    service = AccessService(
+        store, passwords, TestTokens.create(tmp_path).issuer, CallRecorder(ListTrail(), "tested")
+    )
 
     def add(target: grpc.aio.Server) -> None:
         pb_grpc.add_AccessServiceServicer_to_server(service, target)
