@@ -52,8 +52,13 @@ function onClick(event: MouseEvent): void {
   const plain = event.button === 0 && !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
   if (event.defaultPrevented || !plain || !(event.target instanceof Element)) return;
   const link = event.target.closest("a");
-  if (link === null || link.target !== "" || link.hasAttribute("download")) return;
-  if (link.origin !== location.origin || link.getAttribute("href")?.startsWith("#") === true) return;
+  if (link === null || !leadsWithin(link)) return;
   event.preventDefault();
   router.navigate(link.href);
+}
+
+/** Whether a link leads to another address of this page. */
+function leadsWithin(link: HTMLAnchorElement): boolean {
+  const elsewhere = link.target !== "" || link.hasAttribute("download") || link.origin !== location.origin;
+  return !elsewhere && link.getAttribute("href")?.startsWith("#") !== true;
 }
