@@ -61,6 +61,7 @@ export const studyEn = {
   "work.state": "State",
   "work.when": "When",
   "work.duration": "Duration",
+  "work.attempts": "Attempts",
   "work.actions": "Actions",
   "work.total": "From the first image to the last result: {duration}",
   "work.empty": "No work was planned yet. It begins when the study is complete.",

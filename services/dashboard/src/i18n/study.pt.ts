@@ -63,6 +63,7 @@ export const studyPt: Readonly<Record<StudyKey, string>> = {
   "work.state": "Estado",
   "work.when": "Quando",
   "work.duration": "Duração",
+  "work.attempts": "Tentativas",
   "work.actions": "Ações",
   "work.total": "Da primeira imagem ao último resultado: {duration}",
   "work.empty": "Nenhum trabalho planejado ainda. Começa quando o estudo estiver completo.",

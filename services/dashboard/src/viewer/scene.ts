@@ -4,7 +4,7 @@ import { DRAG_MODE, MULTIPLANAR_TYPE, Niivue, NVImage, SHOW_RENDER, SLICE_TYPE }
 
 import type { ColorTable } from "./labels";
 import type { SliceAxis } from "./position";
-import { range, type Window } from "./windows";
+import { range, spanning, type Window } from "./windows";
 
 /** One plane along the slices, or three planes side by side. */
 export type Layout = "single" | "multiplanar";
@@ -55,6 +55,7 @@ export class Scene {
   private readonly niivue: Niivue;
   private readonly events = new AbortController();
   private frame = 0;
+  private painted = "";
 
   private constructor(
     private readonly canvas: HTMLCanvasElement,
@@ -93,18 +94,19 @@ export class Scene {
     return scene;
   }
 
-  /** Draws a volume, gzipped NIfTI-1; returns the window it suggests. */
-  async showVolume(bytes: ArrayBuffer): Promise<Window> {
-    await this.niivue.loadFromArrayBuffer(bytes, "volume.nii.gz");
-    const volume = this.niivue.volumes[0];
-    if (!volume) throw new Error("no volume was read");
-    const low = volume.cal_min ?? 0;
-    return { level: (low + (volume.cal_max ?? 1)) / 2, width: Math.max(1, (volume.cal_max ?? 1) - low) };
+  /** Draws a volume, gzipped NIfTI-1, in a window or in the one it suggests; returns that window. */
+  async showVolume(bytes: ArrayBuffer, window: Window | undefined): Promise<Window> {
+    const limits = window && range(window);
+    const options = limits ? { cal_min: limits.low, cal_max: limits.high } : {};
+    const volume = await NVImage.loadFromFile({ file: new File([bytes], "volume.nii.gz"), name: "volume.nii.gz", ...options });
+    this.niivue.addVolume(volume);
+    return window ?? spanning(volume.cal_min ?? 0, volume.cal_max ?? 1);
   }
 
   /** Lays a label map, gzipped NIfTI-1, over the volume. */
   async showLabels(bytes: ArrayBuffer, table: ColorTable, opacity: number): Promise<void> {
     this.removeLabels();
+    this.painted = paintKey(table, opacity);
     const labels = await NVImage.loadFromFile({ file: new File([bytes], "labels.nii.gz"), name: "labels.nii.gz", opacity });
     labels.setColormapLabel({ ...table, min: 0, max: Math.max(...table.I) });
     this.niivue.addVolume(labels);
@@ -118,7 +120,9 @@ export class Scene {
   /** Changes which labels are drawn and how dense. */
   paintLabels(table: ColorTable, opacity: number): void {
     const labels = this.niivue.volumes[1];
-    if (!labels) return;
+    const key = paintKey(table, opacity);
+    if (!labels || key === this.painted) return;
+    this.painted = key;
     labels.setColormapLabel({ ...table, min: 0, max: Math.max(...table.I) });
     labels.opacity = opacity;
     this.redraw();
@@ -168,6 +172,10 @@ export class Scene {
     cancelAnimationFrame(this.frame);
     this.frame = requestAnimationFrame(() => this.niivue.updateGLVolume());
   }
+}
+
+function paintKey(table: ColorTable, opacity: number): string {
+  return `${table.A.join()} ${opacity}`;
 }
 
 function read(location: Reported): Location {

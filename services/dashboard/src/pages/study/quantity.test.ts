@@ -2,8 +2,6 @@ import { describe, expect, it } from "vitest";
 
 import { bytes, duration, milliseconds, quantity, unitText } from "./quantity";
 
-const plain = (text: string): string => text.replaceAll(/[   ]/g, " ");
-
 describe("quantities", () => {
   it.each([
     [2603.77875, "mL", "2,604", "mL"],
@@ -35,11 +33,11 @@ describe("quantities", () => {
   it.each([
     [-5, "0 ms"],
     [744.4, "744 ms"],
-    [1721, "1.7 sec"],
-    [125_000, "2 min 5 sec"],
-    [3_720_000, "1 hr 2 min"],
+    [1721, "1.7 s"],
+    [125_000, "2 min 5 s"],
+    [3_720_000, "1 h 2 min"],
   ])("prints %d ms as %s", (ms, text) => {
-    expect(plain(duration(ms, "en"))).toBe(text);
+    expect(duration(ms, "en")).toBe(text);
   });
 
   it("reads timestamps", () => {

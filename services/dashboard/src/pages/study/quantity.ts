@@ -53,13 +53,11 @@ export function bytes(count: number | bigint, locale: string): string {
 /** A duration in the two units that tell most, e.g. "1.3 s", "2 min 5 s". */
 export function duration(milliseconds: number, locale: string): string {
   const ms = Math.max(0, milliseconds);
-  const text = (value: number, unit: string, digits = 0): string =>
-    new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "short", maximumFractionDigits: digits }).format(value);
-  if (ms < 1000) return text(Math.round(ms), "millisecond");
-  if (ms < 60_000) return text(ms / 1000, "second", 1);
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${new Intl.NumberFormat(locale, { maximumFractionDigits: 1 }).format(ms / 1000)} s`;
   const minutes = Math.floor(ms / 60_000);
-  if (minutes < 60) return `${text(minutes, "minute")} ${text(Math.floor((ms % 60_000) / 1000), "second")}`;
-  return `${text(Math.floor(minutes / 60), "hour")} ${text(minutes % 60, "minute")}`;
+  if (minutes < 60) return `${minutes} min ${Math.floor((ms % 60_000) / 1000)} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 /** A protobuf timestamp in milliseconds since 1970; undefined when absent. */
