@@ -36,7 +36,7 @@ from services.runtime.tokens import Caller, CallerKind, Issuer, current_caller
 Context = grpc.aio.ServicerContext[Any, Any]
 
 SIGN_IN_NOT_RECORDED: Final = "audit.sign_in_not_recorded"
-_BY_PASSWORD: Final = "/heimdallr.access.v1.AccessService/SignInWithPassword"
+_SIGN_IN_METHOD: Final = "/heimdallr.access.v1.AccessService/SignInWithPassword"
 _NAME_RULE: Final = "1 to 64 of a-z, 0-9, '.', '_', '-'"
 _MIN_LIFETIME_S: Final = 60
 _MAX_LIFETIME_S: Final = 31_536_000
@@ -161,7 +161,7 @@ class AccessService(pb_grpc.AccessServiceServicer):
     async def _record_sign_in(self, user: User) -> None:
         action = AuditAction.AUDIT_ACTION_SIGN_IN
         try:
-            entry_id = await self._recorder.begin(_BY_PASSWORD, action, user.user_id, None)
+            entry_id = await self._recorder.begin(_SIGN_IN_METHOD, action, user.user_id, None)
             await self._recorder.end(entry_id, grpc.StatusCode.OK.name, "")
         except Exception as error:
             logs.get_logger().warning(SIGN_IN_NOT_RECORDED, **logs.failure(error))
