@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,9 +12,11 @@ import grpc
 import grpc_status.rpc_status
 from google.rpc import error_details_pb2
 
+from services.runtime import telemetry
 from services.runtime.contracts import is_retryable, service_contracts
 from services.runtime.correlation import METADATA_KEY, correlation_id
 from services.runtime.errors import ERROR_DOMAIN
+from services.runtime.metrics import count_client_call
 from services.runtime.token_source import TokenSource
 
 MAX_MESSAGE_BYTES: Final = 4 * 1024 * 1024
@@ -126,30 +129,35 @@ class MeshChannel(grpc.aio.Channel):
 
     def unary_unary(self, *args: Any, **options: Any) -> Any:
         """See ``grpc.aio.Channel``."""
-        return self._prepared(self._channel.unary_unary(*args, **options), self._timeout_s)
+        call = self._channel.unary_unary(*args, **options)
+        return self._prepared(call, args[0], self._timeout_s)
 
     def stream_unary(self, *args: Any, **options: Any) -> Any:
         """See ``grpc.aio.Channel``."""
-        return self._prepared(self._channel.stream_unary(*args, **options), None)
+        return self._prepared(self._channel.stream_unary(*args, **options), args[0], None)
 
     def unary_stream(self, *args: Any, **options: Any) -> Any:
         """See ``grpc.aio.Channel``."""
-        return self._prepared(self._channel.unary_stream(*args, **options), None)
+        return self._prepared(self._channel.unary_stream(*args, **options), args[0], None)
 
     def stream_stream(self, *args: Any, **options: Any) -> Any:
         """See ``grpc.aio.Channel``."""
-        return self._prepared(self._channel.stream_stream(*args, **options), None)
+        return self._prepared(self._channel.stream_stream(*args, **options), args[0], None)
 
-    def _prepared(self, multicallable: Any, timeout_s: float | None) -> Any:
+    def _prepared(self, multicallable: Any, method: str, timeout_s: float | None) -> Any:
+        done = functools.partial(count_client_call, method)
+
         def call(
             request: Any = None, *, timeout: float | None = None, metadata: Any = None, **rest: Any
         ) -> Any:
-            return multicallable(
+            started = multicallable(
                 request,
                 timeout=timeout if timeout is not None else timeout_s,
                 metadata=(*(metadata or ()), *self._metadata()),
                 **rest,
             )
+            started.add_done_callback(done)
+            return started
 
         return call
 
@@ -159,6 +167,9 @@ class MeshChannel(grpc.aio.Channel):
         current = correlation_id()
         if current:
             yield METADATA_KEY, current
+        traced = telemetry.traceparent()
+        if traced is not None:
+            yield telemetry.METADATA_KEY, traced
 
     async def close(self, grace: float | None = None) -> None:
         """See ``grpc.aio.Channel``."""

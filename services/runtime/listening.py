@@ -35,6 +35,34 @@ def listen(server: grpc.aio.Server, address: str) -> str:
         raise AddressInUseError(address) from None
 
 
+def listening_socket(address: str) -> tuple[socket.socket, str]:
+    """Return a bound socket for a server that is not gRPC's, and the address to connect to.
+
+    Raises:
+        AddressInUseError: The address is taken.
+    """
+    if not address.startswith(_UNIX):
+        host, _, port = address.rpartition(":")
+        try:
+            bound = socket.create_server((host, int(port)))
+        except OSError:
+            raise AddressInUseError(address) from None
+        return bound, f"{host}:{bound.getsockname()[1]}"
+    path = Path(address.removeprefix(_UNIX))
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _remove_dead_socket(path)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o177)
+    try:
+        bound.bind(str(path))
+    except OSError:
+        bound.close()
+        raise AddressInUseError(str(path)) from None
+    finally:
+        os.umask(before)
+    return bound, address
+
+
 def _listen_unix(server: grpc.aio.Server, path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _remove_dead_socket(path)

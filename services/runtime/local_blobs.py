@@ -19,6 +19,7 @@ from services.runtime.local_files import (
     sweep_incoming,
     write_blob,
 )
+from services.runtime.metrics import came_out
 
 _CHUNK: Final = 1 << 20
 _ABANDONED_S: Final = 24 * 3600.0
@@ -151,6 +152,7 @@ def verified_chunks(path: Path, ref: BlobRef, chunk_bytes: int) -> Iterator[byte
         raise BlobNotFoundError(ref.sha256) from None
     if digest.hexdigest() != ref.sha256:
         raise BlobCorruptError(ref.sha256)
+    came_out(ref.size_bytes)
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
@@ -163,9 +165,11 @@ def _read_range(path: Path, ref: BlobRef, start: int, length: int) -> bytes:
     try:
         with path.open("rb") as file:
             file.seek(start)
-            return file.read(length)
+            part = file.read(length)
     except FileNotFoundError:
         raise BlobNotFoundError(ref.sha256) from None
+    came_out(len(part))
+    return part
 
 
 def _copy_checked(path: Path, ref: BlobRef, target: Path) -> None:

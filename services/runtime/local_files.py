@@ -20,6 +20,7 @@ from typing import Final, Self
 from services.runtime.blob_ref import BlobRef
 from services.runtime.errors import StorageFullError
 from services.runtime.ids import new_id
+from services.runtime.metrics import BLOB_FLUSH_SECONDS, went_in
 from services.runtime.signing_key import fsync_folder
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -77,10 +78,12 @@ class StagedFile:
         ref = BlobRef(self._hash.hexdigest(), self._size, self._media_type)
         target = blob_path(self._root, ref.sha256)
         with storage_errors():
-            os.fdatasync(self._descriptor)
+            with BLOB_FLUSH_SECONDS.time():
+                os.fdatasync(self._descriptor)
             _make_durable_folder(target.parent)
             self._path.replace(target)
             fsync_folder(target.parent)
+        went_in(self._size)
         return ref
 
     def __enter__(self) -> Self:

@@ -21,6 +21,7 @@ from services.runtime.errors import (
     DependencyUnavailableError,
     LimitExceededError,
 )
+from services.runtime.metrics import came_out, went_in
 
 _CHUNK: Final = 1 << 20
 
@@ -64,6 +65,7 @@ class ObjectBlobs:
         """Put bytes under their hash; they are not checked here."""
         with _store_errors(ref):
             await obstore.put_async(self._store, _name(ref), source)
+        went_in(ref.size_bytes)
 
     async def put_bytes(self, data: bytes, media_type: str) -> BlobRef:
         """See ``BlobStore``."""
@@ -98,9 +100,9 @@ class ObjectBlobs:
             return b""
         end = min(start + length, ref.size_bytes)
         with _store_errors(ref):
-            return bytes(
-                await obstore.get_range_async(self._store, _name(ref), start=start, end=end)
-            )
+            part = await obstore.get_range_async(self._store, _name(ref), start=start, end=end)
+        came_out(len(part))
+        return bytes(part)
 
     async def stream(self, ref: BlobRef, *, chunk_bytes: int = _CHUNK) -> AsyncIterator[bytes]:
         """See ``BlobStore``."""
@@ -112,6 +114,7 @@ class ObjectBlobs:
                 yield bytes(chunk)
         if digest.hexdigest() != ref.sha256:
             raise BlobCorruptError(ref.sha256)
+        came_out(ref.size_bytes)
 
     def local_path(self, ref: BlobRef) -> Path | None:
         """See ``BlobStore``: never local."""

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from services.runtime import logs
+from services.runtime import logs, telemetry
+from services.runtime.database_metrics import note_query, transaction_ends, waiting
 from services.runtime.errors import DependencyUnavailableError
 
 NOT_REACHED: Final = "postgres.not_reached"
@@ -64,7 +65,12 @@ async def open_pool(
     while True:
         try:
             return await asyncpg.create_pool(
-                dsn, min_size=1, max_size=max_size, server_settings=settings, timeout=10
+                dsn,
+                min_size=1,
+                max_size=max_size,
+                server_settings=settings,
+                timeout=10,
+                init=_measured,
             )
         except _UNREACHABLE:
             if loop.time() + pause_s > give_up:
@@ -82,7 +88,8 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
         DependencyUnavailableError: The server cannot be reached or has no connection free in time.
     """
     try:
-        borrowed = await pool.acquire(timeout=10)
+        with waiting():
+            borrowed = await pool.acquire(timeout=10)
     except _UNREACHABLE:
         raise DependencyUnavailableError("postgres") from None
     try:
@@ -105,8 +112,15 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     Raises:
         DependencyUnavailableError: The server cannot be reached or has no connection free in time.
     """
-    async with connection(pool) as borrowed, borrowed.transaction():
-        yield borrowed
+    with telemetry.span("postgres.transaction", inner=True):
+        async with connection(pool) as borrowed:
+            with transaction_ends():
+                async with borrowed.transaction():
+                    yield borrowed
+
+
+async def _measured(opened: Connection) -> None:
+    opened.add_query_logger(note_query)
 
 
 def _is_gone(borrowed: Connection) -> bool:

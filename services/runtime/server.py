@@ -23,7 +23,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from services.runtime import logs
+from services.runtime import logs, telemetry
 from services.runtime.audit import AuditTrail
 from services.runtime.audit_client import RemoteAuditTrail
 from services.runtime.client import (
@@ -37,7 +37,10 @@ from services.runtime.interceptors.caller import CallerInterceptor
 from services.runtime.interceptors.deadlines import DeadlineInterceptor
 from services.runtime.interceptors.errors import ErrorInterceptor
 from services.runtime.interceptors.logs import LogInterceptor
+from services.runtime.interceptors.metrics import MetricsInterceptor
+from services.runtime.interceptors.traces import TraceInterceptor
 from services.runtime.listening import listen
+from services.runtime.metrics_endpoint import Gather, disk_gathers, exposed
 from services.runtime.open_health import OpenHealth
 from services.runtime.registry import Registry
 from services.runtime.settings import RuntimeSettings
@@ -68,11 +71,13 @@ class Hooks:
         started: Called with the address once calls are served.
         draining: Set when the server begins to stop; streams that never end by themselves should
             end then.
+        gathers: Asked for figures before each answer to Prometheus.
     """
 
     background: Sequence[Background] = ()
     started: Callable[[str], None] | None = None
     draining: asyncio.Event = field(default_factory=asyncio.Event)
+    gathers: Sequence[Gather] = ()
 
 
 async def serve(
@@ -102,7 +107,10 @@ async def serve(
         channel = open_channel(settings.mesh, FileTokenSource(settings.token_file))
         trail = RemoteAuditTrail(channel)
     try:
-        await Server(settings, add_servicers, trail).run(hooks)
+        async with telemetry.exported(
+            settings.otlp_endpoint, settings.service_name, settings.otlp_share
+        ):
+            await Server(settings, add_servicers, trail).run(hooks)
     finally:
         if channel is not None:
             await channel.close()
@@ -118,6 +126,8 @@ class Server:
         self._audit = AuditInterceptor(trail, settings.service_name)
         self._server = grpc.aio.server(
             interceptors=[
+                MetricsInterceptor(),
+                *([TraceInterceptor()] if settings.otlp_endpoint is not None else []),
                 LogInterceptor(),
                 ErrorInterceptor(),
                 DeadlineInterceptor(settings.unary_deadline_s),
@@ -132,19 +142,25 @@ class Server:
 
     async def run(self, hooks: Hooks) -> None:
         """Serve until a signal or the end of a background task."""
-        with _stop_signal() as stop:
-            address = listen(self._server, self._settings.listen)
-            await self._server.start()
-            tasks = [asyncio.create_task(start()) for start in hooks.background]
-            await self._set_health(health_pb2.HealthCheckResponse.SERVING)
-            logs.get_logger().info(SERVING)
-            if hooks.started is not None:
-                hooks.started(address)
-            try:
-                await _until_stopped(stop, tasks)
-            finally:
-                hooks.draining.set()
-                await self._drain(tasks)
+        settings = self._settings
+        disk = disk_gathers(settings.blobs, settings.blobs_free_bytes)
+        async with exposed(settings.metrics_listen, (*hooks.gathers, *disk)):
+            with _stop_signal() as stop:
+                await self._serve(hooks, stop)
+
+    async def _serve(self, hooks: Hooks, stop: asyncio.Event) -> None:
+        address = listen(self._server, self._settings.listen)
+        await self._server.start()
+        tasks = [asyncio.create_task(start()) for start in hooks.background]
+        await self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        logs.get_logger().info(SERVING)
+        if hooks.started is not None:
+            hooks.started(address)
+        try:
+            await _until_stopped(stop, tasks)
+        finally:
+            hooks.draining.set()
+            await self._drain(tasks)
 
     def _register(self, add_servicers: AddServicers) -> tuple[str, ...]:
         registry = Registry(self._server)

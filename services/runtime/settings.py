@@ -46,6 +46,9 @@ class RuntimeSettings(BaseSettings):
         unary_deadline_s: Longest time a call with one request and one answer may take.
         grace_s: Time that calls have to end in after SIGTERM.
         max_concurrent_calls: More calls than this at once are refused.
+        metrics_listen: Where GET /metrics is answered: "unix:/path" or "host:port"; off if absent.
+        otlp_endpoint: URL of an OTLP collector (gRPC) that traces go to; off if absent.
+        otlp_share: Share of traces that is kept, 0 to 1.
     """
 
     model_config = SettingsConfigDict(env_prefix="HEIMDALLR_", frozen=True, extra="ignore")
@@ -61,6 +64,9 @@ class RuntimeSettings(BaseSettings):
     unary_deadline_s: float = Field(default=600.0, gt=0)
     grace_s: float = Field(default=5.0, ge=0)
     max_concurrent_calls: int = Field(default=1024, gt=0)
+    metrics_listen: Address | None = None
+    otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://[^/\s]+$")
+    otlp_share: float = Field(default=1.0, ge=0, le=1)
 
 
 class SettingsError(Exception):

@@ -13,6 +13,7 @@ from services.runtime import logs
 from services.runtime.audit import AuditTrail, CallRecorder
 from services.runtime.errors import PermissionDeniedError, ServiceError, UnauthenticatedError
 from services.runtime.interceptors.around import AroundInterceptor, IncomingCall
+from services.runtime.metrics import DENIALS
 from services.runtime.permissions import (
     OPEN_METHODS,
     Requirement,
@@ -50,6 +51,7 @@ class CallerInterceptor(AroundInterceptor):
                 caller = self._authenticate(call)
                 _check(call.method, caller)
             except (UnauthenticatedError, PermissionDeniedError) as error:
+                DENIALS.labels(error.code.name.lower()).inc()
                 await self._record_denial(call, caller, error)
                 raise
             set_current_caller(caller)

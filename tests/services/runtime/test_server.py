@@ -250,7 +250,8 @@ def start_program(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     tokens = TestTokens.create(folder)
     (folder / "token").write_text(tokens.mint())
     settings = runtime_settings(folder, tokens)
-    values = {f"HEIMDALLR_{name.upper()}": str(value) for name, value in settings}
+    given = ((name, value) for name, value in settings if value is not None)
+    values = {f"HEIMDALLR_{name.upper()}": str(value) for name, value in given}
     root = Path(__file__).parents[3]
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *arguments],
