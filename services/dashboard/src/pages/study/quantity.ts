@@ -51,8 +51,8 @@ export function bytes(count: number | bigint, locale: string): string {
 }
 
 /** A duration in the two units that tell most, e.g. "1.3 s", "2 min 5 s". */
-export function duration(milliseconds: number, locale: string): string {
-  const ms = Math.max(0, milliseconds);
+export function duration(lengthMs: number, locale: string): string {
+  const ms = Math.max(0, lengthMs);
   if (ms < 1000) return `${Math.round(ms)} ms`;
   if (ms < 60_000) return `${new Intl.NumberFormat(locale, { maximumFractionDigits: 1 }).format(ms / 1000)} s`;
   const minutes = Math.floor(ms / 60_000);
