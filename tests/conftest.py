@@ -10,7 +10,7 @@ from typing import Final
 import hypothesis  # noqa: F401
 import pytest
 
-MUST_RUN: Final = frozenset({"postgres", "envoy", "triton", "dcmtk", "corpora", "stack"})
+MUST_RUN: Final = frozenset({"postgres", "envoy", "triton", "dcmtk", "corpora", "stack", "browser"})
 
 _figures: list[str] = []
 
