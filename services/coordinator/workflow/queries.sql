@@ -246,10 +246,21 @@ LEFT JOIN archive.association AS a ON a.study_id = s.study_id AND a.generation =
 WHERE s.study_id = ANY($1::uuid[])
 GROUP BY s.study_id;
 
--- latest_stages: stages of the latest generation of studies
-SELECT h.* FROM workflow.stage_head AS h
-JOIN archive.study AS s ON s.study_id = h.study_id AND s.generation = h.generation
-WHERE h.study_id = ANY($1::uuid[]);
+-- latest_counts: stages of the latest generation of studies: all, settled, and which of them move
+SELECT s.study_id::text, g.stages, g.settled, coalesce(g.moving, '{}') AS moving
+FROM archive.study AS s
+CROSS JOIN LATERAL (
+    SELECT count(*) AS stages, count(*) FILTER (WHERE state IN ('done', 'refused')) AS settled,
+           array_agg(stage_id) FILTER (
+               WHERE state IN ('running', 'held')
+                  OR state = 'pending' AND (queued OR next_attempt_time IS NOT NULL)) AS moving
+    FROM workflow.stage AS one
+    WHERE one.study_id = s.study_id AND one.generation = s.generation
+) AS g
+WHERE s.study_id = ANY($1::uuid[]);
+
+-- stages_by_id: some stages
+SELECT * FROM workflow.stage_head WHERE stage_id = ANY($1::uuid[]);
 
 -- head_of_queue: the first 1000 queued stages
 SELECT rank, queue_time FROM workflow.stage

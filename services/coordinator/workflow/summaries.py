@@ -15,7 +15,6 @@ from services.coordinator.workflow import messages
 from services.coordinator.workflow.completeness import CompletenessRules
 from services.coordinator.workflow.rows import stage_from_row
 from services.coordinator.workflow.stages import (
-    SETTLED,
     Stage,
     StageKind,
     StageState,
@@ -60,7 +59,10 @@ class WorkSummaries:
             await borrowed.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             now: datetime = await borrowed.fetchval("SELECT now()")
             studies = await borrowed.fetch(QUERIES["arrivals"], study_ids)
-            rows = await borrowed.fetch(QUERIES["latest_stages"], study_ids)
+            counts = await borrowed.fetch(QUERIES["latest_counts"], study_ids)
+            # Most stages of most studies are done: only the others are looked at one by one.
+            moving = [stage_id for row in counts for stage_id in row["moving"]]
+            rows = await borrowed.fetch(QUERIES["stages_by_id"], moving)
             head = await borrowed.fetch(QUERIES["head_of_queue"])
         stages: dict[str, list[Stage]] = {}
         for stage in map(stage_from_row, rows):
@@ -68,11 +70,16 @@ class WorkSummaries:
         # Ranks fall along the queue; bisection wants them to rise.
         queue = [(-row["rank"], row["queue_time"]) for row in head]
         found = {row["study_id"]: row for row in studies}
-        return [
-            self._summary(found[one], stages.get(one, []), queue, now)
+        summaries = {
+            one: self._summary(found[one], stages.get(one, []), queue, now)
             for one in dict.fromkeys(study_ids)
             if one in found
-        ]
+        }
+        for row in counts:
+            if row["study_id"] in summaries:
+                summaries[row["study_id"]].stage_count = row["stages"]
+                summaries[row["study_id"]].finished_stage_count = row["settled"]
+        return list(summaries.values())
 
     def _summary(
         self, study: asyncpg.Record, stages: Sequence[Stage], queue: _Queue, now: datetime
@@ -81,8 +88,6 @@ class WorkSummaries:
         summary = pb.StudySummary(
             study_id=study["study_id"],
             state=messages.STUDY_STATES[state],
-            finished_stage_count=sum(stage.state in SETTLED for stage in stages),
-            stage_count=len(stages),
             activity=activity_of(stages),
             priority=pb.Priority.ValueType(study["priority"]),
         )
