@@ -40,6 +40,16 @@ class Public:
         return ssl.create_default_context(cafile=str(self.certificate))
 
 
+@pytest.fixture
+def small_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let five calls pass, and then one every minute."""
+    usual = "{max_tokens: 4000, tokens_per_fill: 2000, fill_interval: 1s}"
+    small = "{max_tokens: 5, tokens_per_fill: 1, fill_interval: 60s}"
+    text = template().replace(usual, small)
+    assert small in text
+    monkeypatch.setattr("services.cli.stack.envoy.template", lambda: text)
+
+
 @pytest.fixture(params=["http", "https"])
 async def public(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Public]:
     """Envoy before an echo server in place of the coordinator."""
@@ -151,6 +161,24 @@ async def test_a_call_that_a_browser_says_is_foreign_reaches_no_service(
 
     assert answer.status == 403
     assert b"coordinator" not in body
+
+
+async def test_a_flood_is_told_to_wait_and_reaches_no_service(
+    small_bucket: None, tmp_path: Path
+) -> None:
+    without = OUR_PROCESSES | {"triton", "postgres"}
+    answers = []
+    async with Stack(stack_settings(tmp_path, without)) as stack, AsyncExitStack() as servers:
+        socket = stack.layout.socket("coordinator")
+        await servers.enter_async_context(echo_server("coordinator", socket))
+        await stack.ready(15)
+        async with aiohttp.ClientSession(stack.addresses.http) as session:
+            for _ in range(12):
+                async with session.post(METHOD, headers=GRPC_WEB, data=b"\0" * 5) as answer:
+                    body = await answer.read()
+                    answers.append((answer.status, b"coordinator" in body))
+
+    assert answers == [(200, True)] * 5 + [(429, False)] * 7
 
 
 async def test_our_own_page_is_no_foreign_one(browser: aiohttp.ClientSession) -> None:
