@@ -34,7 +34,9 @@ async def main() -> None:
         http = HttpServer(settings.http_listen, settings.page_folder, own, plain)
         await http.start()
         background.append(http.run)
-    await serve(runtime, lambda _: None, hooks=Hooks(background=background))
+    await serve(
+        runtime, lambda _: None, hooks=Hooks(background=background, gathers=[gateway.gather])
+    )
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from gateway.dimse.storage import StorageService
 from gateway.intake import Intake
 from gateway.intake_stream import IntakeStream
 from gateway.journal import Journal
+from gateway.metrics import gateway_gather
 from gateway.quarantine import Quarantine
 from gateway.replay import Replay
 from gateway.settings import GatewaySettings
@@ -35,6 +36,10 @@ class Gateway:
         settings: How it is set.
         blobs: Where bytes go.
         token_source: The gateway's own token.
+
+    Attributes:
+        intake: The way to the coordinator.
+        gather: Looks figures up for Prometheus.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class Gateway:
             Replay(journal, quarantine, blobs, spool),
             spool,
         )
+        self.gather = gateway_gather(journal, self.intake)
         storage = StorageService(Staging(blobs, self._executor, quarantine), self.intake)
         self._listener = Listener(
             _association_settings(settings),

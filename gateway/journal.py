@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import struct
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
@@ -65,6 +66,7 @@ class Journal:
         self._closed = [
             Segment(path, path.stat().st_size) for path in sorted(folder.glob(f"*{_SUFFIX}"))
         ]
+        self._filled_at = min((s.path.stat().st_mtime for s in self._closed), default=0.0)
         last = int(self._closed[-1].path.stem) if self._closed else 0
         self._active = _Writer(folder, last + 1)
         self._bytes = sum(segment.size_bytes for segment in self._closed)
@@ -77,6 +79,21 @@ class Journal:
         """Whether nothing is kept."""
         return not self._closed and not self._active.size_bytes and not self._pending
 
+    @property
+    def size_bytes(self) -> int:
+        """What it holds, with what is about to be flushed."""
+        return self._bytes
+
+    @property
+    def limit_bytes(self) -> int:
+        """The most that it may hold."""
+        return self._max_bytes
+
+    @property
+    def filled_s(self) -> float:
+        """Time since it was last empty, in seconds."""
+        return 0.0 if self.is_empty else max(0.0, time.time() - self._filled_at)
+
     async def append(self, record: bytes) -> None:
         """Keep a record; it is durable on return. Records that come together share a flush.
 
@@ -87,6 +104,8 @@ class Journal:
         size = _HEADER.size + len(record)
         if self._bytes + size > self._max_bytes:
             raise StorageFullError
+        if self.is_empty:
+            self._filled_at = time.time()
         self._bytes += size
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pending.append((_HEADER.pack(len(record), zlib.crc32(record)) + record, done))

@@ -37,6 +37,7 @@ from gateway.dimse.negotiation import (
     negotiate,
     rejection,
 )
+from gateway.metrics import ASSOCIATIONS_OPEN, count_association, count_instance
 from gateway.source import Door, Source
 from services.runtime import logs
 from services.runtime.ids import new_id
@@ -108,14 +109,16 @@ class Association:
         self._provider = provider
         self._stored_count = 0
         self._last_words = b""
-        self._busy = self._draining = False
+        self._busy = self._draining = self._rejected = False
 
     async def run(self) -> None:
         """Serve until the connection ends; raises nothing that a peer can cause."""
-        rule = "RELEASED"
+        rule = "STOPPED"
         try:
             await self._serve()
+            rule = "REJECTED" if self._rejected else rule
         except ReleasedError:
+            rule = "RELEASED"
             self._last_words = pdu.encode_release_response()
         except ProtocolError as error:
             rule = error.rule
@@ -131,6 +134,7 @@ class Association:
         finally:
             self._admission.leave(self._connection)
             self._connection.close(_LONGEST_FAREWELL_S, self._last_words)
+            count_association(rule)
             logs.get_logger().info(ENDED, rule=rule, count=self._stored_count)
 
     def drain(self) -> None:
@@ -154,7 +158,8 @@ class Association:
             await self._reject(refusal)
             return
         try:
-            await self._accepted(request, titles)
+            with ASSOCIATIONS_OPEN.track_inprogress():
+                await self._accepted(request, titles)
         finally:
             self._admission.exit(address)
 
@@ -170,6 +175,7 @@ class Association:
         return pdu.decode_associate_request(body), bytes(body[_AE_TITLES])
 
     async def _reject(self, refusal: Rejection) -> None:
+        self._rejected = True
         reject = pdu.encode_reject(refusal.result, refusal.source, refusal.reason)
         await self._connection.write(reject, self._settings.inbox.pdu_timeout_s)
 
@@ -237,6 +243,7 @@ class Association:
         if data_set is None:
             raise ProtocolError("NO_DATA_SET", pdu.INVALID_PARAMETER)
         status = await self._provider.store(source, context, command, data_set)
+        count_instance(status.code)
         self._stored_count += status.code == SUCCESS.code
         return status
 

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from gateway.dimse.commands import Command, Status
 from gateway.dimse.negotiation import ContextResult
 from gateway.handover import Departure, HandoverError, Received
+from gateway.metrics import INSTANCE_BYTES
 from gateway.refusal import RefusalKind, RefusedError
 from gateway.source import Source
 from gateway.staging import Announced, StagedInstance, Staging
@@ -74,6 +75,7 @@ class StorageService:
             staged = await self._stage(announced, data_set)
             received = Received(staged, source, datetime.now(UTC))
             await self._handover.hand_over(received)
+            INSTANCE_BYTES.inc(staged.ref.size_bytes)
         except RefusedError as refusal:
             return Status(_KINDS[refusal.kind], f"{refusal.field}: {refusal.rule}")
         except HandoverError as error:

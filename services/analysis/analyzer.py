@@ -21,6 +21,7 @@ from services.analysis.eligibility import (
 from services.analysis.errors import ModelOutputInvalidError, ModelRefusedError
 from services.analysis.inference import Inference, OutputSpec, Tensors
 from services.analysis.measurement import Measurement, Refusal
+from services.analysis.metrics import inference
 from services.analysis.model_repository import ModelCard
 from services.analysis.nifti import NiftiError, Volume, read_volume, write_labelmap
 from services.analysis.overlays import overlays
@@ -166,9 +167,10 @@ class TissueAnalyzer:
         }
         spec = OutputSpec(volume.voxels.shape, np.dtype(np.uint8))
         try:
-            tensors = await self._inference.infer(
-                self.card.name, inputs, {"LABELMAP": spec}, timeout_s=self._limits.timeout_s
-            )
+            with inference():
+                tensors = await self._inference.infer(
+                    self.card.name, inputs, {"LABELMAP": spec}, timeout_s=self._limits.timeout_s
+                )
         except ModelRefusedError:
             return Refusal("MODEL_REFUSED", "The model does not take a volume of this form.")
         labelmap: NDArray[np.uint8] = tensors["LABELMAP"]

@@ -103,6 +103,17 @@ class TritonClient:
             self._loads[model] = known + 1
             return known + 1
 
+    async def is_ready(self, model: str) -> bool:
+        """Return whether Triton can run a model: it has it, or has not been asked to load it."""
+        try:
+            if model in self._loads:
+                return bool(
+                    await self._client.is_model_ready(model, client_timeout=CONTROL_TIMEOUT_S)
+                )
+            return bool(await self._client.is_server_ready(client_timeout=CONTROL_TIMEOUT_S))
+        except triton_grpc.InferenceServerException:
+            return False
+
     async def infer(
         self,
         model: str,

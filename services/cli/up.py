@@ -64,6 +64,10 @@ def up(
         Path | None, typer.Option(help="TLS by this certificate (PEM, with its chain).")
     ] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Port on 127.0.0.1 for Prometheus; none if absent."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON per event.")] = False,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     without: Annotated[
@@ -88,6 +92,7 @@ def up(
         database=database,
         log_level=log_level,
         without=frozenset(without or ()),
+        metrics_port=metrics_port,
         tls=_tls(tls, tls_certificate, tls_key),
     )
     voice = JsonVoice() if as_json else ScreenVoice()
@@ -171,7 +176,8 @@ class ScreenVoice(Voice):
     """Lines and one table for a person."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False)
+        # A fingerprint may hold ":AB:", which is also the name of a picture.
+        self._console = Console(highlight=False, emoji=False)
         self._seen: set[tuple[str, State, int]] = set()
 
     def changed(self, status: ProcessStatus) -> None:

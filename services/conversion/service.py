@@ -16,6 +16,7 @@ from services.conversion import messages
 from services.conversion.conversion import Converted, Instance, convert_series
 from services.conversion.dicom_files import gather_files
 from services.conversion.metadata import MEDIA_TYPE, write_metadata
+from services.conversion.metrics import StepClock
 from services.conversion.previews import Picture
 from services.conversion.provenance import Clock
 from services.conversion.selection import select
@@ -67,8 +68,9 @@ class ConversionService(pb_grpc.ConversionServiceServicer):
         clock = Clock()
         instances = _instances(request.instances)
         async with self._descriptions:
-            with self._workspaces.folder() as folder:
+            with self._workspaces.folder() as folder, StepClock("describe") as timed:
                 reply = await self._described(instances, folder)
+                timed.outcome = "done"
         inputs = [instance.blob.sha256 for instance in instances]
         reply.provenance.CopyFrom(clock.provenance("", "", inputs))
         return reply
@@ -98,10 +100,12 @@ class ConversionService(pb_grpc.ConversionServiceServicer):
         try:
             report(0.0, "Waiting for a free place")
             async with self._conversions:
-                with self._workspaces.folder() as folder:
-                    return await convert_series(
+                with self._workspaces.folder() as folder, StepClock("convert") as timed:
+                    outcome = await convert_series(
                         instances, self._blobs, folder, self._limits, report
                     )
+                    timed.outcome = "refused" if isinstance(outcome, Refusal) else "done"
+                    return outcome
         finally:
             steps.put_nowait(None)
 

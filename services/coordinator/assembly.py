@@ -37,6 +37,7 @@ from services.coordinator.intake.service import IntakeService, StreamBounds
 from services.coordinator.intake.staged import StoredBlobs
 from services.coordinator.intake.store import IntakeStore
 from services.coordinator.operations.figures import Figures
+from services.coordinator.operations.gauges import WorkGauges
 from services.coordinator.operations.service import OperationsService, Sources
 from services.coordinator.settings import CoordinatorSettings
 from services.coordinator.workflow.completeness import CompletenessRules
@@ -51,6 +52,7 @@ from services.coordinator.workflow.views import WorkflowViews
 from services.coordinator.workflow.watch import ChangeFeed
 from services.runtime.audit import CallRecorder
 from services.runtime.blobs import BlobStore
+from services.runtime.database_metrics import pool_gather
 from services.runtime.local_blobs import LocalBlobs
 from services.runtime.postgres import Pool
 from services.runtime.server import Hooks
@@ -104,6 +106,7 @@ class Coordinator:
                 settings.stack_file,
             )
         )
+        self.hooks.gathers = (pool_gather(pool), WorkGauges(pool).gather)
         self.hooks.background = (
             self._committer.run,
             self._wakeups.run,

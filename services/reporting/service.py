@@ -16,6 +16,7 @@ from heimdallr.reporting.v1 import reporting_service_pb2 as pb
 from heimdallr.reporting.v1 import reporting_service_pb2_grpc as pb_grpc
 from services.reporting import pdf, structured
 from services.reporting.messages import report_from_proto
+from services.reporting.metrics import REPORT_SECONDS
 from services.reporting.report import Report
 from services.reporting.settings import ReportingSettings
 from services.runtime.blob_messages import blob_to_proto
@@ -43,9 +44,10 @@ class ReportingService(pb_grpc.ReportingServiceServicer):
         started, clock = datetime.now(UTC), time.monotonic()
         report = report_from_proto(request)
         async with self._places:
-            picture = await self._picture(report)
-            result = await asyncio.to_thread(structured.structured_result, report)
-            pages = await asyncio.to_thread(pdf.render_pdf, report, picture, self._fonts)
+            with REPORT_SECONDS.time():
+                picture = await self._picture(report)
+                result = await asyncio.to_thread(structured.structured_result, report)
+                pages = await asyncio.to_thread(pdf.render_pdf, report, picture, self._fonts)
         reply = pb.ComposeReportResponse(
             structured=blob_to_proto(await self._blobs.put_bytes(result, structured.MEDIA_TYPE)),
             pdf=blob_to_proto(await self._blobs.put_bytes(pages, pdf.MEDIA_TYPE)),

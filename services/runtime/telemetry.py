@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from importlib import metadata
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from opentelemetry import context as otel_context
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 METADATA_KEY: Final = "traceparent"
 """W3C Trace Context; its `tracestate`, free text of whoever calls, is not passed on."""
 
+Values = Mapping[str, str | int]
+_NOTHING: Final[Values] = MappingProxyType({})
 _PREFIX: Final = "heimdallr."
 _STOP_GRACE_S: Final = 3.0
 _PROPAGATOR: Final = TraceContextTextMapPropagator()
@@ -62,13 +65,13 @@ async def exported(endpoint: str | None, service: str, share: float = 1.0) -> As
 
 
 @contextmanager
-def span(name: str, *, inner: bool = False, **values: str | int) -> Iterator[None]:
+def span(name: str, values: Values = _NOTHING, *, inner: bool = False) -> Iterator[None]:
     """Trace what is done meanwhile.
 
     Args:
         name: A constant.
-        inner: Whether it is left out where nothing is being traced yet.
         values: What is known of it, by the keys of log lines.
+        inner: Whether it is left out where nothing is being traced yet.
     """
     tracer = _Switch.tracer
     if tracer is None or (inner and not trace.get_current_span().get_span_context().is_valid):
@@ -123,7 +126,7 @@ def traceparent() -> str | None:
     return carrier.get(METADATA_KEY)
 
 
-def _attributes(values: dict[str, str | int]) -> dict[str, str | int]:
+def _attributes(values: Values) -> dict[str, str | int]:
     return {
         f"{_PREFIX}{key}": value
         for key, value in logs.redact(None, "", dict(values)).items()

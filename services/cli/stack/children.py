@@ -10,6 +10,7 @@ from typing import Final
 
 from services.cli.stack.command import Command
 from services.cli.stack.layout import Layout
+from services.cli.stack.metrics import metrics_socket
 from services.cli.stack.process import ProcessSpec
 from services.cli.stack.readiness import grpc_serving
 from services.cli.stack.settings import StackSettings
@@ -40,6 +41,7 @@ def python_spec(name: str, layout: Layout, environ: Mapping[str, str]) -> Proces
         environ: What it is told, from ``child_environ``.
     """
     sockets = [layout.socket(name)]
+    sockets.append(metrics_socket(layout, name))
     if name == "gateway":
         sockets.append(layout.socket("gateway-http"))
 
@@ -73,6 +75,8 @@ def child_environ(
     values |= {key: value for key, value in os.environ.items() if key.startswith("HEIMDALLR_")}
     # A DSN holds a password: only the coordinator speaks to PostgreSQL.
     values.pop("HEIMDALLR_DATABASE_DSN", None)
+    # One address cannot be that of every process.
+    values.pop("HEIMDALLR_METRICS_LISTEN", None)
     values |= {
         "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
         "PYTHONUNBUFFERED": "1",
@@ -85,6 +89,8 @@ def child_environ(
         "HEIMDALLR_BLOBS": layout.blobs.as_uri(),
         "HEIMDALLR_LOG_LEVEL": settings.log_level.upper(),
     }
+    if settings.metrics_port is not None:
+        values["HEIMDALLR_METRICS_LISTEN"] = f"unix:{metrics_socket(layout, name)}"
     values["PYTHONPATH"] = os.pathsep.join(_import_folders())
     return values | _own_values(name, layout, settings, dsn, triton_port)
 

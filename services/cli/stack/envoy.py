@@ -11,6 +11,7 @@ from typing import Final
 from services.cli.stack.command import Command
 from services.cli.stack.errors import MissingPartError
 from services.cli.stack.layout import Layout
+from services.cli.stack.metrics import metrics_config
 from services.cli.stack.process import ProcessSpec
 from services.cli.stack.readiness import http_ok
 from services.cli.stack.settings import StackSettings
@@ -82,6 +83,8 @@ def envoy_spec(layout: Layout, settings: StackSettings) -> ProcessSpec:
         config.write_text(render(text, layout, settings))
         argv = [str(program), "--config-path", str(config), "--disable-hot-restart"]
         argv += ["--concurrency", "2", "--log-level", _level(settings.log_level)]
+        if settings.metrics_port is not None:
+            argv += ["--config-yaml", metrics_config(layout, settings.metrics_port)]
         argv += ["--drain-time-s", "2", "--parent-shutdown-time-s", "3"]
         return Command(tuple(argv), {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"})
 

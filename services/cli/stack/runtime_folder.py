@@ -17,7 +17,7 @@ from services.cli.stack.layout import Layout, folder_tag
 SOCKET_PATH_LIMIT: Final = 107
 """Bytes a Unix socket's path may have (``sockaddr_un.sun_path`` less its closing zero)."""
 
-_LONGEST_NAME: Final = len("/gateway-http.sock")
+_LONGEST_NAME: Final = len("/coordinator-metrics.sock")
 
 
 def choose_runtime_folder(data: Path, environ: Mapping[str, str], uid: int) -> Path:

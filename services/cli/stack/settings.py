@@ -34,6 +34,8 @@ class StackSettings:
         database: DSN of a PostgreSQL server; the embedded one is not started then.
         log_level: Level of every process of ours: debug, info, warning or error.
         without: Names of processes that are left out.
+        metrics_port: Port on the loopback address where Prometheus finds every process; none if
+            absent.
         tls: How the public listener speaks TLS; it does not when ``None``.
     """
 
@@ -45,6 +47,7 @@ class StackSettings:
     database: str | None = None
     log_level: str = "info"
     without: frozenset[str] = frozenset()
+    metrics_port: int | None = None
     tls: TlsSettings | None = None
 
 

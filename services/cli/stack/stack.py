@@ -177,6 +177,8 @@ class Stack:
         kill_orphans(layout.run)
         require_free(settings.http_address, settings.http_port, "--http-port")
         require_free(settings.dicom_address, settings.dicom_port, "--dicom-port")
+        if settings.metrics_port is not None:
+            require_free("127.0.0.1", settings.metrics_port, "--metrics-port")
         prepare_private_folder(layout.run, account)
         empty_folder(layout.run)
         layout.pointer.unlink(missing_ok=True)

@@ -22,3 +22,18 @@ SELECT
 
 -- server_version: version of the database
 SELECT current_setting('server_version');
+
+-- studies_by_state: all studies by state
+SELECT state, count(*) AS count FROM archive.study GROUP BY state;
+
+-- open_stages: stages that are not settled, by state and kind; the rest may be many
+SELECT state, split_part(name, ':', 1) AS kind, count(*) AS count
+FROM workflow.stage WHERE state IN ('pending', 'running', 'held')
+GROUP BY state, split_part(name, ':', 1);
+
+-- queue: how many stages could begin, and how long the first of them has waited, in seconds
+SELECT count(*) AS depth,
+       coalesce(extract(epoch FROM now() - min(coalesce(next_attempt_time, queue_time))), 0)
+           ::double precision AS oldest_s
+FROM workflow.stage
+WHERE state = 'pending' AND queued AND (next_attempt_time IS NULL OR next_attempt_time <= now());

@@ -13,6 +13,7 @@ from typing import Final
 
 from services.coordinator.workflow.attempts import AttemptBook
 from services.coordinator.workflow.errors import AttemptFencedError
+from services.coordinator.workflow.metrics import AttemptClock
 from services.coordinator.workflow.patience import keep_going, persist
 from services.coordinator.workflow.queue import Job, JobQueue
 from services.coordinator.workflow.retry import Failure, Hold
@@ -23,7 +24,7 @@ from services.coordinator.workflow.runner import (
     StageRunner,
 )
 from services.coordinator.workflow.stages import StageKind
-from services.runtime import logs
+from services.runtime import logs, telemetry
 from services.runtime.correlation import set_correlation_id
 from services.runtime.errors import DependencyUnavailableError
 
@@ -160,34 +161,43 @@ class Dispatcher:
         if attempt is None:
             return
         set_correlation_id(attempt.stage.correlation_id)
+        clock = AttemptClock(attempt.stage)
         try:
-            await self._attempt(job, attempt)
+            with telemetry.span("stage.attempt", _identity(attempt)):
+                await self._attempt(job, attempt, clock)
         except AttemptFencedError:
+            clock.end("fenced")
             self._log(STAGE_FENCED, attempt)
         except asyncio.CancelledError:
+            clock.end("given_back")
             await self._release(job, attempt)
             raise
         except Exception:
+            clock.end("fault")
             logs.get_logger().exception(STAGE_FAULT, stage_id=attempt.stage.stage_id)
 
-    async def _attempt(self, job: Job, attempt: Attempt) -> None:
+    async def _attempt(self, job: Job, attempt: Attempt, clock: AttemptClock) -> None:
         try:
             result = await self._watched(attempt)
         except StageFailedError as error:
-            await self._fail(job, attempt, error.failure)
+            await self._fail(job, attempt, error.failure, clock)
         except (AttemptFencedError, asyncio.CancelledError):
             raise
         except Exception:
             logs.get_logger().exception(STAGE_FAULT, stage_id=attempt.stage.stage_id)
-            await self._fail(job, attempt, Failure("INTERNAL"))
+            await self._fail(job, attempt, Failure("INTERNAL"), clock)
         else:
             await persist(lambda: self._lifecycle.finish(job, attempt, result))
+            clock.end("refused" if result.refusal is not None else "done")
             self._log(STAGE_ENDED, attempt)
 
-    async def _fail(self, job: Job, attempt: Attempt, failure: Failure) -> None:
+    async def _fail(
+        self, job: Job, attempt: Attempt, failure: Failure, clock: AttemptClock
+    ) -> None:
         async def fail() -> None:
             decision = await self._lifecycle.fail(job, attempt, failure)
             state = "held" if isinstance(decision, Hold) else "pending"
+            clock.end("held" if isinstance(decision, Hold) else "retried")
             logs.get_logger().warning(
                 STAGE_FAILED,
                 stage_id=attempt.stage.stage_id,
@@ -250,3 +260,15 @@ class Dispatcher:
             attempt=attempt.number,
             attempt_id=attempt.attempt_id,
         )
+
+
+def _identity(attempt: Attempt) -> dict[str, str | int]:
+    stage = attempt.stage
+    return {
+        "study_id": stage.study_id,
+        "stage_id": stage.stage_id,
+        "attempt_id": attempt.attempt_id,
+        "stage": stage.kind.value,
+        "attempt": attempt.number,
+        "correlation_id": stage.correlation_id,
+    }
