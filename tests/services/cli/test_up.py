@@ -7,7 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli.__main__ import app
-from services.cli.stack import Stack
+from services.cli.stack import Stack, StackSettings
+from services.cli.up import ScreenVoice
 from tests.support.stack import OUR_PROCESSES, data_folder, heimdallr_up, stack_settings
 
 __all__ = ["data_folder"]
@@ -45,3 +46,22 @@ def test_a_stack_without_an_administrator_to_be_has_no_link(data_folder: Path) -
     link = stack.take_sign_in_link()
 
     assert link is None
+
+
+def test_a_fingerprint_is_shown_digit_by_digit(
+    data_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack = Stack(StackSettings(data_folder))
+    stack.tls_fingerprint = ":".join(["AB", "0F"] * 16)
+
+    ScreenVoice().ready(stack, 1.0)
+
+    # ":AB:" is the name of a picture to the library that prints.
+    assert capsys.readouterr().out.count(":".join(["AB", "0F"] * 8)) == 2
+
+
+@pytest.mark.parametrize("arguments", [["--tls-certificate", "a.crt"], ["--tls-key", "a.key"]])
+def test_a_certificate_without_its_key_makes_no_sense(arguments: list[str]) -> None:
+    result = CliRunner().invoke(app, ["up", *arguments])
+
+    assert result.exit_code == 2
