@@ -10,7 +10,6 @@ import json
 import os
 import platform
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ import psutil
 from services.cli.stack.ports import free_ports
 from services.dicom.phantoms.chest_ct import ChestCtPhantom
 from services.dicom.phantoms.series import PhantomStudy, write_series
+from tests.support.dcmtk import dcmtk_tool, storescu
 from tests.support.running_stack import RunningStack
 from tests.support.studies import operator_channel, settled
 
@@ -52,6 +52,13 @@ def _say(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
+def _tool(name: str) -> str:
+    tool = dcmtk_tool(name)
+    if tool is None:
+        raise FileNotFoundError(f"DCMTK's {name} is not installed")
+    return tool
+
+
 def _draw_series(folder: Path, count: int) -> list[Path]:
     """Write as many CT series as there are associations, of 512 KiB slices."""
     folders = []
@@ -65,8 +72,7 @@ def _draw_series(folder: Path, count: int) -> list[Path]:
 
 
 def _send(port: int, folder: Path) -> None:
-    command = ["storescu", "-aec", "HEIMDALLR", "+sd", "127.0.0.1", str(port), str(folder)]
-    subprocess.run(command, check=True, capture_output=True, env=_NODELAY)
+    storescu(port, [folder], "+sd").check_returncode()
 
 
 def _rate(port: int, folders: list[Path]) -> float:
@@ -82,8 +88,8 @@ def _storescp_rates(folders: list[Path]) -> dict[int, float]:
     rates = {}
     for count in ASSOCIATIONS:
         with tempfile.TemporaryDirectory() as output:
-            command = ["storescp", "-aet", "PEER", "--fork", "-od", output, str(port)]
-            peer = subprocess.Popen(command, env=_NODELAY)
+            options = ["-aet", "PEER", "--fork", "-od", output, str(port)]
+            peer = subprocess.Popen([_tool("storescp"), *options], env=_NODELAY)
             time.sleep(0.5)
             rates[count] = _rate(port, folders[:count])
             stored = sum(1 for _ in Path(output).iterdir())
@@ -230,7 +236,9 @@ def _machine() -> str:
 
 
 def _page(rows: list[Row]) -> str:
-    dcmtk = subprocess.run(["storescu", "--version"], capture_output=True, text=True, check=True)  # noqa: S607
+    dcmtk = subprocess.run(
+        [_tool("storescu"), "--version"], capture_output=True, text=True, check=True
+    )
     lines = [
         "# Benchmarks",
         "",
@@ -250,7 +258,7 @@ def _page(rows: list[Row]) -> str:
 
 def main() -> int:
     """Measure everything and write the page."""
-    if shutil.which("storescu") is None:
+    if dcmtk_tool("storescp") is None:
         _say("DCMTK is not installed: apt-get install dcmtk")
         return 1
     rows = [*_stack_rows(), *_ingest_rows(), *_queue_rows()]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from services.runtime.client import MeshChannel
+from tests.support.dcmtk import require_dcmtk
 from tests.support.running_stack import RunningStack
 from tests.support.studies import operator_channel
 
@@ -26,5 +26,4 @@ async def channel(stack: RunningStack) -> AsyncIterator[MeshChannel]:
 
 @pytest.fixture
 def dcmtk() -> None:
-    if shutil.which("storescu") is None:
-        pytest.skip("DCMTK is not installed: apt-get install dcmtk")
+    require_dcmtk()

@@ -20,8 +20,9 @@ from heimdallr.workflow.v1.workflow_service_pb2_grpc import WorkflowServiceStub
 from services.dicom.phantoms.chest_ct import ChestCtPhantom
 from services.dicom.phantoms.series import PhantomStudy, write_series
 from services.runtime.client import MeshChannel
+from tests.support.dcmtk import storescu
 from tests.support.running_stack import RunningStack
-from tests.support.studies import settled, storescu
+from tests.support.studies import settled
 
 pytestmark = [pytest.mark.stack, pytest.mark.triton, pytest.mark.dcmtk]
 

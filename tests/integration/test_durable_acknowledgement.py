@@ -15,8 +15,8 @@ import psutil
 import pytest
 
 from services.dicom.phantoms.series import phantom_study
+from tests.support.dcmtk import storescu
 from tests.support.running_stack import RunningStack
-from tests.support.studies import storescu
 
 pytestmark = [pytest.mark.stack, pytest.mark.dcmtk]
 

@@ -18,9 +18,10 @@ from heimdallr.workflow.v1 import workflow_service_pb2 as pb
 from services.cli.scu import dicom_files
 from services.runtime.client import MeshChannel
 from tests.support.corpora import corpus
+from tests.support.dcmtk import storescu
 from tests.support.nifti_series import read_nifti, write_ct_series
 from tests.support.running_stack import RunningStack
-from tests.support.studies import results, settled, storescu, workflow
+from tests.support.studies import results, settled, workflow
 
 pytestmark = [
     pytest.mark.stack,

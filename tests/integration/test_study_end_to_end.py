@@ -16,8 +16,9 @@ from heimdallr.workflow.v1 import workflow_service_pb2 as pb
 from services.dicom.phantoms.chest_ct import ChestCtPhantom
 from services.dicom.phantoms.series import PhantomStudy, write_series
 from services.runtime.client import MeshChannel
+from tests.support.dcmtk import storescu
 from tests.support.running_stack import RunningStack
-from tests.support.studies import results, settled, storescu, volumes_ml, workflow
+from tests.support.studies import results, settled, volumes_ml, workflow
 
 pytestmark = [pytest.mark.stack, pytest.mark.triton, pytest.mark.dcmtk]
 

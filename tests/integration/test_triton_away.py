@@ -15,8 +15,9 @@ from heimdallr.archive.v1 import archive_service_pb2 as archive_pb
 from heimdallr.workflow.v1 import workflow_service_pb2 as pb
 from services.dicom.phantoms.chest_ct import ChestCtPhantom
 from services.dicom.phantoms.series import PhantomStudy, write_series
+from tests.support.dcmtk import storescu
 from tests.support.running_stack import RunningStack
-from tests.support.studies import operator_channel, settled, storescu, volumes_ml, workflow
+from tests.support.studies import operator_channel, settled, volumes_ml, workflow
 from tests.support.studies import results as study_results
 
 pytestmark = [pytest.mark.stack, pytest.mark.triton, pytest.mark.dcmtk, pytest.mark.timeout(420)]

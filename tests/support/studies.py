@@ -1,11 +1,8 @@
-"""Sending studies to a stack by DCMTK and waiting for what becomes of them."""
+"""Waiting for what becomes of studies, and reading it."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -25,18 +22,6 @@ def operator_channel(stack: RunningStack) -> MeshChannel:
     state = stack.state
     source = FileTokenSource(Path(state.run) / "tokens" / "operator.jwt")
     return open_channel(state.addresses.mesh, source)
-
-
-def storescu(port: int, paths: Sequence[Path], *options: str) -> subprocess.CompletedProcess[str]:
-    """Send files or folders with DCMTK."""
-    return subprocess.run(
-        ["storescu", "-aec", "HEIMDALLR", *options, "127.0.0.1", str(port), *map(str, paths)],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        env=os.environ | {"TCP_NODELAY": "1"},
-    )
 
 
 async def settled(channel: MeshChannel, uid: str, timeout_s: float = 240) -> archive_pb.Study:

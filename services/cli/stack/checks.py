@@ -169,5 +169,8 @@ def _port(name: str, address: str, port: int, option: str) -> Check:
 
 
 def _tool(name: str, program: str, howto: str) -> Check:
-    found = shutil.which(program)
+    # Our own environment holds programs of pynetdicom that bear the names of DCMTK's.
+    own = str(Path(sys.prefix) / "bin")
+    folders = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    found = shutil.which(program, path=os.pathsep.join(f for f in folders if f != own))
     return Check(name, found is not None, found or "missing", "" if found else howto, False)
