@@ -1,6 +1,7 @@
 """The same service as gRPC-Web over HTTP/1.1, with the standard library's HTTP client alone.
 
-    PYTHONPATH=out HEIMDALLR_TOKEN=$(heimdallr token my-page) python grpc_web.py 127.0.0.1:8080
+    export HEIMDALLR_TOKEN=$(heimdallr token my-page)
+    PYTHONPATH=out python grpc_web.py 127.0.0.1:8080
 
 A gRPC-Web body is frames of one flag byte, four bytes of length and the message; the last frame, flag
 0x80, holds the trailers.

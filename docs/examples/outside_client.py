@@ -1,7 +1,8 @@
 """A client that has nothing of Heimdallr but its .proto files.
 
     python -m grpc_tools.protoc -I protos --python_out=out --grpc_python_out=out $(find protos -name '*.proto')
-    PYTHONPATH=out HEIMDALLR_TOKEN=$(heimdallr token my-client) python outside_client.py 127.0.0.1:8080
+    export HEIMDALLR_TOKEN=$(heimdallr token my-client)
+    PYTHONPATH=out python outside_client.py 127.0.0.1:8080
 
 It lists studies, watches the newest until its work has come to rest, and fetches one instance.
 """
@@ -30,6 +31,8 @@ def main(address: str, token: str) -> None:
         page = archives.ListStudies(
             archive.ListStudiesRequest(page_size=1), metadata=metadata, timeout=10
         )
+        if not page.studies:
+            sys.exit("The archive holds no study yet.")
         study = page.studies[0]
         print("study", study.study_id, study.instance_count)
 

@@ -17,6 +17,7 @@ OPERATOR: Final = "operator"
 
 LIFETIME: Final = timedelta(minutes=15)
 RENEWAL: Final = timedelta(minutes=5)
+RETRY: Final = timedelta(seconds=10)
 
 
 class Credentials:
@@ -49,8 +50,16 @@ class Credentials:
             )
             write_private(self._layout.token(name), token)
 
-    async def renew(self) -> None:
-        """Write fresh tokens every five minutes, until cancelled."""
+    async def renew(self, every: timedelta = RENEWAL, retry: timedelta = RETRY) -> None:
+        """Write fresh tokens again and again, until cancelled.
+
+        A write that fails, as on a full disk, is tried again soon: old tokens still live longer.
+        """
+        pause = every
         while True:
-            await asyncio.sleep(RENEWAL.total_seconds())
-            self.write()
+            await asyncio.sleep(pause.total_seconds())
+            try:
+                self.write()
+                pause = every
+            except OSError:
+                pause = retry

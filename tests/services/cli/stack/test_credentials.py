@@ -72,3 +72,25 @@ async def test_tokens_are_written_anew_before_they_expire(
     await asyncio.gather(task, return_exceptions=True)
 
     assert Verifier(layout.jwks).verify(layout.token("gateway").read_text()).subject == "gateway"
+
+
+async def test_a_renewal_that_fails_is_tried_again(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credentials = Credentials(layout, ("gateway",))
+    failures = [OSError(28, "no room"), OSError(28, "no room")]
+    written = asyncio.Event()
+
+    def write() -> None:
+        if failures:
+            raise failures.pop()
+        written.set()
+
+    monkeypatch.setattr(credentials, "write", write)
+    soon = timedelta(milliseconds=5)
+    task = asyncio.create_task(credentials.renew(soon, soon))
+
+    await asyncio.wait_for(written.wait(), 5)
+
+    assert not task.done()
+    task.cancel()
