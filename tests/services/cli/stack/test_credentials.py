@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.stack import credentials as module
 from services.cli.stack.credentials import Credentials
 from services.cli.stack.layout import Layout
 from services.runtime.permissions import SERVICE_PERMISSIONS
@@ -56,15 +55,12 @@ def test_a_token_of_an_earlier_start_is_still_accepted(layout: Layout) -> None:
     assert Verifier(layout.jwks).verify(token).subject == "gateway"
 
 
-async def test_tokens_are_written_anew_before_they_expire(
-    layout: Layout, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "RENEWAL", timedelta(seconds=0.05))
+async def test_tokens_are_written_anew_before_they_expire(layout: Layout) -> None:
     credentials = Credentials(layout, ("gateway",))
     credentials.write()
     first = layout.token("gateway").read_text()
 
-    task = asyncio.create_task(credentials.renew())
+    task = asyncio.create_task(credentials.renew(timedelta(seconds=0.05)))
     async with asyncio.timeout(5):
         while layout.token("gateway").read_text() == first:  # noqa: ASYNC110 - a file
             await asyncio.sleep(0.02)
