@@ -169,7 +169,7 @@ export const studyEn = {
   "viewer.label_previous": "Previous label",
   "viewer.label_next": "Next label",
   "viewer.label_shown": "Shown: {label}",
-  "viewer.no_labels": "No labels: no model was run on this series.",
+  "viewer.no_labels": "There are no labels on this series.",
   "viewer.position": "Position",
   "viewer.value": "Value",
   "viewer.at_label": "Label",

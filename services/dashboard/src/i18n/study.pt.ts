@@ -171,7 +171,7 @@ export const studyPt: Readonly<Record<StudyKey, string>> = {
   "viewer.label_previous": "Rótulo anterior",
   "viewer.label_next": "Próximo rótulo",
   "viewer.label_shown": "Mostrado: {label}",
-  "viewer.no_labels": "Sem rótulos: nenhum modelo foi executado nesta série.",
+  "viewer.no_labels": "Não há rótulos nesta série.",
   "viewer.position": "Posição",
   "viewer.value": "Valor",
   "viewer.at_label": "Rótulo",

@@ -29,11 +29,8 @@ describe("timeline", () => {
     const shown = timeline(workflow, { firstMs: 0, lastMs: 1000 }, 10_000);
 
     expect(shown.totalMs).toBe(10_000);
-    expect(shown.received.bar).toEqual({ from: 0, length: 0.1 });
-    expect(shown.rows.map((row) => row.bar)).toEqual([
-      { from: 0.2, length: 0.2 },
-      { from: 0.4, length: 0.6 },
-    ]);
+    expect(shown.received.bars).toEqual([{ from: 0, length: 0.1 }]);
+    expect(shown.rows.map((row) => row.bars)).toEqual([[{ from: 0.2, length: 0.2 }], [{ from: 0.4, length: 0.6 }]]);
   });
 
   it("does not count time for an attempt whose worker died", () => {

@@ -29,7 +29,8 @@ export interface StageRow {
   readonly attempts: readonly AttemptRow[];
   /** From the first start to the last end; undefined before the first start. */
   readonly durationMs: number | undefined;
-  readonly bar: Bar | undefined;
+  /** One for each attempt whose times are known. */
+  readonly bars: readonly Bar[];
 }
 
 /** When the study arrived. */
@@ -40,7 +41,7 @@ export interface Arrival {
 
 /** The timeline of the latest generation, and what came before it. */
 export interface Timeline {
-  readonly received: { readonly durationMs: number | undefined; readonly bar: Bar | undefined };
+  readonly received: { readonly durationMs: number | undefined; readonly bars: readonly Bar[] };
   readonly rows: readonly StageRow[];
   readonly superseded: readonly StageRow[];
   /** From the first instance to the last change; undefined before anything arrived. */
@@ -93,7 +94,7 @@ export function timeline(workflow: StudyWorkflow, arrival: Arrival, nowMs: numbe
   const spans = [received, ...current.map((stage) => stageSpan(stage, nowMs))].filter((one) => one !== undefined);
   const whole = around(spans);
   return {
-    received: { durationMs: received && received.endMs - received.startMs, bar: bar(received, whole) },
+    received: { durationMs: received && received.endMs - received.startMs, bars: bars([received], whole) },
     rows: current.map((stage) => stageRow(stage, nowMs, whole)),
     superseded: workflow.stages.filter((stage) => isSuperseded(stage, workflow)).map((one) => stageRow(one, nowMs, undefined)),
     totalMs: whole && whole.endMs - whole.startMs,
@@ -111,7 +112,7 @@ function stageRow(stage: Stage, nowMs: number, whole: Span | undefined): StageRo
     ...kindOf(stage.name),
     attempts: stage.attempts.map((attempt) => attemptRow(attempt, stage, nowMs)),
     durationMs: one && one.endMs - one.startMs,
-    bar: bar(one, whole),
+    bars: bars(stage.attempts.map((attempt) => attemptSpan(attempt, stage, nowMs)), whole),
   };
 }
 
@@ -144,8 +145,10 @@ function around(spans: readonly Span[]): Span | undefined {
   };
 }
 
-function bar(one: Span | undefined, whole: Span | undefined): Bar | undefined {
+function bars(spans: readonly (Span | undefined)[], whole: Span | undefined): readonly Bar[] {
   const length = whole ? whole.endMs - whole.startMs : 0;
-  if (!one || !whole || length <= 0) return undefined;
-  return { from: (one.startMs - whole.startMs) / length, length: (one.endMs - one.startMs) / length };
+  if (!whole || length <= 0) return [];
+  return spans
+    .filter((one) => one !== undefined)
+    .map((one) => ({ from: (one.startMs - whole.startMs) / length, length: (one.endMs - one.startMs) / length }));
 }
