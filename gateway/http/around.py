@@ -21,8 +21,7 @@ CORRELATION_HEADER: Final = "X-Correlation-ID"
 CONTENT_SECURITY_POLICY: Final = "; ".join(
     (
         "default-src 'none'",
-        # The viewer decompresses volumes in WebAssembly.
-        "script-src 'self' 'wasm-unsafe-eval'",
+        "script-src 'self'",
         "style-src 'self'",
         "img-src 'self' blob: data:",
         "connect-src 'self'",

@@ -79,7 +79,7 @@ async def test_every_answer_carries_the_security_headers(browser: Browser, path:
 def test_the_policy_lets_no_foreign_or_inline_script_run() -> None:
     assert CONTENT_SECURITY_POLICY.startswith("default-src 'none'")
     assert "unsafe-inline" not in CONTENT_SECURITY_POLICY
-    assert "'unsafe-eval'" not in CONTENT_SECURITY_POLICY
+    assert "unsafe-eval" not in CONTENT_SECURITY_POLICY
     assert "frame-ancestors 'none'" in CONTENT_SECURITY_POLICY
 
 
