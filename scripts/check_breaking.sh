@@ -4,7 +4,8 @@
 set -euo pipefail
 base=$1
 
-if ! git rev-parse --verify --quiet "$base^{commit}" >/dev/null; then
+if ! git rev-parse --verify --quiet "$base^{commit}" >/dev/null ||
+    [ "$(git rev-parse "$base^{commit}")" = "$(git rev-parse HEAD)" ]; then
     base=$(git rev-parse --verify --quiet 'HEAD^' || true)
 fi
 if [ -z "$base" ] || ! git ls-tree "$base" protos/ | grep -q .; then
