@@ -1,5 +1,9 @@
 // Times and dates for people; one clock for the whole page.
-import { locale } from "./translate.svelte";
+import { locale, perTag } from "./translate.svelte";
+
+const relative = perTag((tag) => new Intl.RelativeTimeFormat(tag, { numeric: "auto", style: "short" }));
+const day = perTag((tag) => new Intl.DateTimeFormat(tag));
+const full = perTag((tag) => new Intl.DateTimeFormat(tag, { dateStyle: "medium", timeStyle: "medium" }));
 
 const TICK_MS = 10_000;
 const STEPS: readonly (readonly [Intl.RelativeTimeFormatUnit, number])[] = [
@@ -32,9 +36,9 @@ export const clock = new Clock();
 /** "2 minutes ago"; after a month the date. */
 export function relativeTime(time: Date): string {
   const seconds = Math.round((time.getTime() - clock.now) / 1000);
-  const format = new Intl.RelativeTimeFormat(locale.tag, { numeric: "auto", style: "short" });
+  const format = relative(locale.tag);
   if (Math.abs(seconds) < NOW_S) return format.format(0, "second");
-  if (Math.abs(seconds) > LONGEST_S) return new Intl.DateTimeFormat(locale.tag).format(time);
+  if (Math.abs(seconds) > LONGEST_S) return day(locale.tag).format(time);
   for (const [unit, size] of STEPS) {
     if (Math.abs(seconds) >= size) return format.format(Math.trunc(seconds / size), unit);
   }
@@ -42,5 +46,5 @@ export function relativeTime(time: Date): string {
 }
 
 export function fullTime(time: Date): string {
-  return new Intl.DateTimeFormat(locale.tag, { dateStyle: "medium", timeStyle: "medium" }).format(time);
+  return full(locale.tag).format(time);
 }

@@ -22,6 +22,22 @@ export interface Translate<Key extends string> {
 
 const STORED = "heimdallr.language";
 
+// Making one of these takes longer than drawing a row; each is made once a language.
+const formats = {
+  plural: perTag((tag) => new Intl.PluralRules(tag)),
+  number: perTag((tag) => new Intl.NumberFormat(tag)),
+};
+
+/** A maker of formats that makes one for each language tag. */
+export function perTag<Format>(make: (tag: string) => Format): (tag: string) => Format {
+  const made = new Map<string, Format>();
+  return (tag) => {
+    const format = made.get(tag) ?? make(tag);
+    made.set(tag, format);
+    return format;
+  };
+}
+
 class Locale {
   language: Language = $state(initialLanguage());
 
@@ -48,7 +64,7 @@ export function translator<Key extends string>(catalogues: Catalogues<Key>): Tra
   const translate = (key: Key, values: Values = {}): string =>
     fill(catalogues[locale.language][key], values);
   const count = (key: CountKey<Key>, n: number, values: Values = {}): string => {
-    const form = new Intl.PluralRules(locale.tag).select(n) === "one" ? "one" : "other";
+    const form = formats.plural(locale.tag).select(n) === "one" ? "one" : "other";
     const text = catalogues[locale.language][`${key}.${form}` as Key];
     return fill(text, { n: formatNumber(n), ...values });
   };
@@ -56,7 +72,7 @@ export function translator<Key extends string>(catalogues: Catalogues<Key>): Tra
 }
 
 export function formatNumber(n: number): string {
-  return new Intl.NumberFormat(locale.tag).format(n);
+  return formats.number(locale.tag).format(n);
 }
 
 function fill(text: string, values: Values): string {

@@ -1,7 +1,7 @@
 // How many studies there are in each state.
 import { StudyState } from "../../gen/heimdallr/archive/v1/archive_service_pb";
 import type { Api } from "../../api/api";
-import type { StateFilter } from "./query";
+import { STATES, type StateFilter } from "./query";
 
 const PAUSE_MS = 2000;
 
@@ -32,7 +32,7 @@ export class StudyCounts {
     this.#askedAt = performance.now();
     try {
       const { studies } = await this.workflow.getQueue({});
-      const counts = new Map<StateFilter, number>([["", 0]]);
+      const counts = new Map<StateFilter, number>(["" as const, ...STATES].map((state) => [state, 0]));
       for (const { state, count } of studies) {
         const filter = FILTERS[state];
         if (filter) counts.set(filter, Number(count));

@@ -8,7 +8,7 @@ export interface Range {
 }
 
 /** Rows of equal height that a viewport shows, and some on either side of it. */
-export function visibleRange(top: number, height: number, row: number, count: number, beside = 8): Range {
+export function visibleRange(top: number, height: number, row: number, count: number, beside = 5): Range {
   const first = Math.floor(Math.max(0, top) / row);
   const last = Math.ceil((Math.max(0, top) + height) / row);
   return { begin: Math.min(count, Math.max(0, first - beside)), end: Math.min(count, last + beside) };

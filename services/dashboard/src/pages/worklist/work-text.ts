@@ -21,10 +21,10 @@ export function waitText(wait: Wait): string {
 
 const ACTIVITIES: Readonly<Record<string, Key>> = {
   Planning: "activity.planning",
-  Describing: "activity.describing",
+  Reading: "activity.reading",
   Converting: "activity.converting",
-  Analyzing: "activity.analyzing",
-  Reporting: "activity.reporting",
+  Analysing: "activity.analyzing",
+  "Writing the report": "activity.reporting",
 };
 
 export function activityText(activity: string): string {

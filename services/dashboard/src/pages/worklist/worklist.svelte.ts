@@ -8,9 +8,10 @@ import { parseQuery, requestOf, sameQuery, type WorklistQuery } from "./query";
 import { mergeFirstPage } from "./rows";
 import { Summaries } from "./summaries";
 
-const FIRST_PAGE = 60;
+const FIRST_PAGE = 50;
 const NEXT_PAGE = 500;
 const FETCH_AHEAD_ROWS = 300;
+const AHEAD_PAUSE_MS = 200;
 const REFRESH_PAUSE_MS = 400;
 const SUMMARY_PAUSE_MS = 60;
 
@@ -34,6 +35,7 @@ export class Worklist {
   #fetchingMore = false;
   #refreshTimer: ReturnType<typeof setTimeout> | undefined;
   #summaryTimer: ReturnType<typeof setTimeout> | undefined;
+  #aheadTimer: ReturnType<typeof setTimeout> | undefined;
   #changed = new Set<string>();
   #onScreen: readonly string[] = [];
   readonly #summarizer: Summaries;
@@ -84,7 +86,14 @@ export class Worklist {
     const ids = this.rows.slice(begin, end).map((study) => study.studyId);
     this.#onScreen = ids;
     this.#summarizeSoon(ids.filter((id) => !this.summaries.has(id) || this.#changed.has(id)));
-    if (end > this.rows.length - FETCH_AHEAD_ROWS) void this.more();
+    if (end > this.rows.length - FETCH_AHEAD_ROWS) this.#moreSoon(end);
+  }
+
+  /** Rows just drawn come first: the page beyond them waits until they are on screen. */
+  #moreSoon(end: number): void {
+    clearTimeout(this.#aheadTimer);
+    const wait = end < this.rows.length ? AHEAD_PAUSE_MS : 0;
+    this.#aheadTimer = setTimeout(() => void this.more(), wait);
   }
 
   async more(): Promise<void> {
@@ -190,6 +199,7 @@ export class Worklist {
   stop(): void {
     clearTimeout(this.#refreshTimer);
     clearTimeout(this.#summaryTimer);
+    clearTimeout(this.#aheadTimer);
     this.#abort.abort();
   }
 }
