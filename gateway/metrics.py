@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from prometheus_client import Counter, Gauge
 
-from services.runtime.metrics import REGISTRY
+from services.runtime.metrics import REGISTRY, from_zero
 from services.runtime.metrics_endpoint import Gather
 
 ASSOCIATIONS_OPEN: Final = Gauge(
@@ -55,6 +55,9 @@ _RULES: Final[Mapping[str, str]] = MappingProxyType(
         "REJECTED": "rejected",
     }
 )
+from_zero(ASSOCIATIONS, ("aborted", *_RULES.values()))
+from_zero(INSTANCES, ("stored", "refused", "failed"))
+
 _SUCCESS: Final = 0x0000
 _OUT_OF_RESOURCES: Final = 0xA700
 

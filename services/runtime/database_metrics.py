@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from services.runtime.metrics import CALL_BUCKETS, REGISTRY
+from services.runtime.metrics import CALL_BUCKETS, REGISTRY, from_zero
 
 if TYPE_CHECKING:
     import asyncpg
@@ -46,6 +46,8 @@ TRANSACTIONS: Final = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
+
+from_zero(TRANSACTIONS, ("committed", "rolled_back"))
 
 
 @contextmanager

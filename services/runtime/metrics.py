@@ -6,6 +6,8 @@ that are registered, status codes, states. So no label can name a patient, and n
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from importlib import metadata
 from typing import Any, Final
 
@@ -20,6 +22,19 @@ OTHER: Final = "other"
 CALL_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60)
 WORK_BUCKETS: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640, 1280)
 DISK_BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2)
+
+_ALARMING: Final = ("OK", "INTERNAL")
+
+
+def from_zero(metric: Counter | Histogram, *vocabularies: Iterable[str]) -> None:
+    """Export every combination of label values from the start.
+
+    Prometheus sees no growth in a series that appears with its first event, and a sum with a part
+    that is absent is absent as well: an alert would miss what it waits for.
+    """
+    for values in itertools.product(*vocabularies):
+        metric.labels(*values)
+
 
 ProcessCollector(registry=REGISTRY)
 Gauge("heimdallr_build", "The version that runs; always 1.", ["version"], registry=REGISTRY).labels(
@@ -95,6 +110,17 @@ GATHERINGS: Final = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
+
+from_zero(SIGN_INS, ("link", "password"), ("accepted", "refused"))
+from_zero(DENIALS, ("unauthenticated", "permission_denied"))
+from_zero(BLOB_BYTES, ("in", "out"))
+from_zero(BLOB_OPERATIONS, ("in", "out"))
+from_zero(GATHERINGS, ("found", "failed"))
+
+
+def expect_calls(method: str) -> None:
+    """Export a method that is registered before it is called."""
+    from_zero(SERVER_CALLS, (method,), _ALARMING)
 
 
 def went_in(size_bytes: int) -> None:

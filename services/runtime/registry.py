@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 
+from services.runtime.metrics import expect_calls
 from services.runtime.permissions import OPEN_METHODS, UndeclaredMethodError, requirement
 
 
@@ -40,6 +41,7 @@ class Registry(grpc.aio.Server):
             method = f"/{service_name}/{name}"
             if method not in OPEN_METHODS:
                 requirement(method)
+            expect_calls(method)
         self.service_names.append(service_name)
         self._server.add_registered_method_handlers(service_name, method_handlers)
 

@@ -47,7 +47,6 @@ async def test_every_process_is_found_in_one_place(
     watched_stack: RunningStack, metrics_port: int
 ) -> None:
     found = {name: await scraped(metrics_port, name) for name in EXPOSING}
-    envoy = await scraped(metrics_port, "envoy")
 
     for name, process in found.items():
         assert process.value("process_resident_memory_bytes") > 1e7, name
@@ -59,7 +58,10 @@ async def test_every_process_is_found_in_one_place(
     assert "heimdallr_studies" in coordinator.families
     assert found["gateway"].value("heimdallr_gateway_online") == 1
     assert found["analysis"].value("heimdallr_models", state="unavailable") == 1
-    assert any(name.startswith("envoy_http_downstream_rq") for name in envoy.families)
+    await fetch(watched_stack.http_port, "/health")
+    envoy = await scraped(metrics_port, "envoy")
+    public = {"envoy_http_conn_manager_prefix": "public", "envoy_response_code_class": "2"}
+    assert envoy.value("envoy_http_downstream_rq_xx", **public) >= 1
 
 
 async def test_a_sign_in_and_a_denial_are_counted(

@@ -7,8 +7,8 @@ from typing import Final
 
 from prometheus_client import Counter, Histogram
 
-from services.coordinator.workflow.stages import Stage
-from services.runtime.metrics import REGISTRY, WORK_BUCKETS
+from services.coordinator.workflow.stages import Stage, StageKind
+from services.runtime.metrics import REGISTRY, WORK_BUCKETS, from_zero
 
 STAGE_SECONDS: Final = Histogram(
     "heimdallr_stage_seconds",
@@ -23,6 +23,12 @@ STAGE_ATTEMPTS: Final = Counter(
     "given_back, fault).",
     ["stage", "outcome"],
     registry=REGISTRY,
+)
+
+from_zero(
+    STAGE_ATTEMPTS,
+    (kind.value for kind in StageKind),
+    ("done", "refused", "retried", "held", "fenced", "given_back", "fault"),
 )
 
 

@@ -199,12 +199,12 @@ def test_an_endpoint_that_is_no_url_is_refused(
 
 
 def test_a_span_costs_less_than_10_microseconds_where_traces_are_off() -> None:
-    count, begin = 2000, time.perf_counter()
+    count, begin = 2000, time.thread_time()
 
     for _ in range(count):
         with telemetry.span("stage.attempt", {"study_id": STUDY}):
             pass
 
-    cost_s = (time.perf_counter() - begin) / count
+    cost_s = (time.thread_time() - begin) / count
     print(f"\ntraces off: {cost_s * 1e6:.1f} microseconds a span")  # noqa: T201 -- a figure
     assert cost_s < LONGEST_SILENT_SPAN_S
