@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import grpc
 import typer
@@ -23,16 +24,17 @@ from heimdallr.workflow.v1.workflow_service_pb2_grpc import WorkflowServiceStub
 from services.cli.connection import (
     EXIT_FAILED,
     JsonOption,
+    demo_data_folder,
+    find_running,
     mesh,
     print_json,
     run,
-    running_stack,
 )
 from services.cli.phantom import LungScaleOption, SeedOption
 from services.cli.results import get_study, measurements, save_result
 from services.cli.scu import Destination, send_files
-from services.cli.stack import Stack, StackError, StackSettings, default_data_folder
-from services.cli.stack.state import Addresses, read_state
+from services.cli.stack import Stack, StackError, StackSettings
+from services.cli.stack.state import Addresses
 from services.cli.tables import literal
 from services.dicom.phantoms.chest_ct import ChestCtPhantom
 from services.dicom.phantoms.series import PhantomStudy, write_series
@@ -44,6 +46,7 @@ TOLERANCE: Final = 0.03
 JUDGED: Final = ("lungs", "bone", "body")
 _ARRIVAL_TIMEOUT_S: Final = 60.0
 _SETTLE_TIMEOUT_S: Final = 300.0
+_EXIT_INTERRUPTED: Final = 130
 
 _log = Console(stderr=True, highlight=False)
 
@@ -70,7 +73,7 @@ class Comparison:
 
 def demo(
     data: Annotated[
-        Path | None, typer.Option(help="Data folder. Default: that of `up` with '-demo' added.")
+        Path | None, typer.Option(help="Data folder.", show_default=str(demo_data_folder()))
     ] = None,
     stop_after: Annotated[
         bool, typer.Option("--exit", help="Stop when the result is there.")
@@ -84,12 +87,25 @@ def demo(
     """Start everything, send a phantom, print measured against true volumes.
 
     Exit codes: 0 lungs, bone and body are within 3 % of the truth, 1 they are not or the stack
-    did not start.
+    did not start, 130 stopped before the result was there.
     """
-    folder = data or default_data_folder().with_name(f"{default_data_folder().name}-demo")
+    folder = (data or demo_data_folder()).expanduser().absolute()
     settings = StackSettings(data=folder, http_port=http_port, dicom_port=dicom_port)
     phantom = ChestCtPhantom(seed, lung_scale=lung_scale)
-    run(_demo(settings, phantom, stop_after=stop_after, as_json=as_json))
+    command = _demo(settings, phantom, stop_after=stop_after, as_json=as_json)
+    run(_until_signal(command), data or folder)
+
+
+async def _until_signal(command: Coroutine[Any, Any, int]) -> int:
+    """Run a command that a signal cancels, so that it stops what it started."""
+    loop, task = asyncio.get_running_loop(), asyncio.create_task(command)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            loop.add_signal_handler(number, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return _EXIT_INTERRUPTED
 
 
 async def _demo(
@@ -110,8 +126,9 @@ async def _demo(
 
 @asynccontextmanager
 async def _stack(settings: StackSettings) -> AsyncIterator[Addresses]:
-    if read_state(settings.data) is not None:
-        yield running_stack(settings.data).addresses
+    running = find_running(settings.data)
+    if running is not None:
+        yield running.addresses
         return
     async with Stack(settings) as stack:
         with _log.status("Starting the stack"):
@@ -154,14 +171,15 @@ async def _send(addresses: Addresses, phantom: ChestCtPhantom, study: PhantomStu
 
 
 async def _arrived(channel: MeshChannel, uid: str) -> archive_pb.Study:
-    async with asyncio.timeout(_ARRIVAL_TIMEOUT_S):
-        while True:
-            try:
-                return (await get_study(channel, uid)).study
-            except ServiceCallError as error:
-                if error.code is not grpc.StatusCode.NOT_FOUND:
-                    raise
-            await asyncio.sleep(0.2)
+    ends = asyncio.get_running_loop().time() + _ARRIVAL_TIMEOUT_S
+    while asyncio.get_running_loop().time() < ends:
+        try:
+            return (await get_study(channel, uid)).study
+        except ServiceCallError as error:
+            if error.code is not grpc.StatusCode.NOT_FOUND:
+                raise
+        await asyncio.sleep(0.2)
+    raise StackError(f"the study was sent and is not known after {_ARRIVAL_TIMEOUT_S:.0f} s")
 
 
 async def _settled(channel: MeshChannel, study_id: str) -> pb.StudyWorkflow:

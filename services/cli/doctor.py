@@ -15,7 +15,10 @@ from services.cli.status import running_state
 
 
 def doctor(
-    data: Annotated[Path | None, typer.Option(help="Data folder of the stack.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Data folder of the stack.", show_default=str(default_data_folder())),
+    ] = None,
     http_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of web and gRPC.")] = 8080,
     dicom_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of DICOM.")] = 11112,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from services.cli.connection import JsonOption, print_json
+from services.cli.connection import JsonOption, file_errors, print_json
 from services.dicom.phantoms.chest_ct import ChestCtPhantom
 from services.dicom.phantoms.series import PhantomStudy, write_series
 
@@ -30,9 +31,12 @@ def phantom(
         drawn = ChestCtPhantom(seed, scale=scale, lung_scale=lung_scale, noise_hu=noise_hu)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    folder.mkdir(parents=True, exist_ok=True)
     study = PhantomStudy()
-    files = write_series(drawn, folder, study)
+    with file_errors(folder):
+        if folder.is_file():
+            raise NotADirectoryError(errno.ENOTDIR, "it is a file", str(folder))
+        folder.mkdir(parents=True, exist_ok=True)
+        files = write_series(drawn, folder, study)
     volumes = {name: round(volume, 1) for name, volume in drawn.true_volumes_ml().items()}
     if as_json:
         print_json(

@@ -26,7 +26,7 @@ def replay(
     run(_replay(data, uid, refused=refused, as_json=as_json))
 
 
-async def _replay(data: Path, uid: str, *, refused: bool, as_json: bool) -> int:
+async def _replay(data: Path | None, uid: str, *, refused: bool, as_json: bool) -> int:
     wanted = {pb.STAGE_STATE_HELD} | ({pb.STAGE_STATE_REFUSED} if refused else set())
     async with mesh(data) as channel:
         study_id = (await get_study(channel, uid)).study.study_id

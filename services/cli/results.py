@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import grpc
@@ -31,13 +32,22 @@ async def get_study(channel: grpc.aio.Channel, name: str) -> archive_pb.GetStudy
 
 
 async def save_result(channel: grpc.aio.Channel, study_id: str, blob: BlobRef, path: Path) -> None:
-    """Write a result blob of a study to a file."""
+    """Write a result blob of a study to a file.
+
+    Raises:
+        OSError: It cannot be written; names ``path``.
+    """
     request = archive_pb.FetchResultRequest(study_id=study_id, sha256=blob.sha256)
     partial = path.with_name(f".{path.name}.part")
-    with partial.open("wb") as file:
-        async for chunk in ArchiveServiceStub(channel).FetchResult(request):
-            file.write(chunk.data)
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            async for chunk in ArchiveServiceStub(channel).FetchResult(request):
+                file.write(chunk.data)
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise OSError(error.errno, error.strerror, str(path)) from None
 
 
 def measurements(results: workflow_pb.GetStudyResultsResponse) -> list[Measurement]:

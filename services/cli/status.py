@@ -13,7 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from services.cli.stack import StackState, default_data_folder, read_state
+from services.cli.connection import DataOption, find_running
+from services.cli.stack import StackState, default_data_folder
 from services.cli.stack.process import ProcessStatus, State
 
 EXIT_READY: Final = 0
@@ -44,7 +45,7 @@ class Row:
 
 
 def status(
-    data: Annotated[Path | None, typer.Option(help="Data folder of the stack.")] = None,
+    data: DataOption,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Show the processes of the running stack.
@@ -52,9 +53,9 @@ def status(
     Exit status: 0 when everything is ready, 1 when something is missing or not ready, 3 when no
     stack runs.
     """
-    folder = (data or default_data_folder()).expanduser().absolute()
-    state = running_state(folder)
+    state = running_state(data)
     if state is None:
+        folder = (data or default_data_folder()).expanduser().absolute()
         _print_absent(folder, as_json)
         raise typer.Exit(EXIT_NOT_RUNNING)
     rows = [_row(process, state) for process in state.processes]
@@ -65,23 +66,13 @@ def status(
     raise typer.Exit(EXIT_READY if state.ready and not state.missing else EXIT_DEGRADED)
 
 
-def running_state(data: Path) -> StackState | None:
+def running_state(data: Path | None) -> StackState | None:
     """Return the state of the stack that runs on ``data``; ``None`` if none does."""
     try:
-        state = read_state(data)
+        return find_running(data)
     except PermissionError:
-        raise typer.BadParameter(f"{data} belongs to another user", param_hint="--data") from None
-    if state is None or not _is_alive(state):
-        return None
-    return state
-
-
-def _is_alive(state: StackState) -> bool:
-    # A process id is used again: the supervisor is older than the state it wrote.
-    try:
-        return psutil.Process(state.supervisor).create_time() <= state.started_at + 1
-    except psutil.NoSuchProcess:
-        return False
+        folder = data or default_data_folder()
+        raise typer.BadParameter(f"{folder} belongs to another user", param_hint="--data") from None
 
 
 def _row(process: ProcessStatus, state: StackState) -> Row:

@@ -37,7 +37,7 @@ def studies(
     run(_list(data, request, as_json=as_json))
 
 
-async def _list(data: Path, request: pb.ListStudiesRequest, *, as_json: bool) -> int:
+async def _list(data: Path | None, request: pb.ListStudiesRequest, *, as_json: bool) -> int:
     async with mesh(data) as channel:
         response = await ArchiveServiceStub(channel).ListStudies(request)
     if as_json:

@@ -27,10 +27,12 @@ def study(
     as_json: JsonOption = False,
 ) -> None:
     """Show a study: state, stages, measurements, refusals and report."""
-    run(_show(data, uid, watch=watch, pdf=pdf, as_json=as_json))
+    run(_show(data, uid, watch=watch, pdf=pdf, as_json=as_json), pdf)
 
 
-async def _show(data: Path, uid: str, *, watch: bool, pdf: Path | None, as_json: bool) -> int:
+async def _show(
+    data: Path | None, uid: str, *, watch: bool, pdf: Path | None, as_json: bool
+) -> int:
     async with mesh(data) as channel:
         found = await get_study(channel, uid)
         stub = WorkflowServiceStub(channel)

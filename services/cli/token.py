@@ -43,7 +43,7 @@ def _permission(name: str) -> Permission.ValueType:
         raise typer.BadParameter(f"{name} is none of: {known}", param_hint="permission") from None
 
 
-async def _issue(data: Path, request: pb.IssueTokenRequest, *, as_json: bool) -> int:
+async def _issue(data: Path | None, request: pb.IssueTokenRequest, *, as_json: bool) -> int:
     async with mesh(data) as channel:
         issued = (await AccessServiceStub(channel).IssueToken(request)).token
     if as_json:

@@ -3,7 +3,7 @@
 from services.cli.stack.errors import StackError
 from services.cli.stack.settings import StackSettings, TlsSettings, default_data_folder
 from services.cli.stack.stack import Stack
-from services.cli.stack.state import Addresses, StackState, read_state
+from services.cli.stack.state import Addresses, StackState, is_running, read_state
 
 __all__ = [
     "Addresses",
@@ -13,5 +13,6 @@ __all__ = [
     "StackState",
     "TlsSettings",
     "default_data_folder",
+    "is_running",
     "read_state",
 ]

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from services.cli.stack.layout import Layout
 from services.cli.stack.private_file import write_private
 from services.cli.stack.process import ProcessStatus, State
@@ -87,6 +89,15 @@ def read_state(data: Path) -> StackState | None:
         for process in raw["processes"]
     ]
     return StackState(**raw)
+
+
+def is_running(state: StackState) -> bool:
+    """Say whether the supervisor that wrote a state is still alive."""
+    # A process id is used again: the supervisor is older than the state it wrote.
+    try:
+        return psutil.Process(state.supervisor).create_time() <= state.started_at + 1
+    except psutil.NoSuchProcess:
+        return False
 
 
 def remove_state(layout: Layout) -> None:
