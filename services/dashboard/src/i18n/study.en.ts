@@ -184,7 +184,7 @@ export const studyEn = {
   "viewer.fallback.lost": "The graphics of this machine stopped. Still pictures are shown instead.",
   "viewer.retry": "Load the volume again",
   "viewer.still.none": "There is no picture of this series.",
-  "viewer.still.no_volume": "This series was not made into a volume. Its picture is shown.",
+  "viewer.still.no_volume": "This series was not made into a volume. A reduced picture of it is shown, not for diagnosis.",
   "viewer.pending": "The images appear here when the series is described and converted.",
   "viewer.overlay_failed": "The labels could not be loaded. The images are shown without them.",
   "viewer.findings": "Geometry of this series",

@@ -186,7 +186,7 @@ export const studyPt: Readonly<Record<StudyKey, string>> = {
   "viewer.fallback.lost": "O vídeo desta máquina parou. Figuras fixas são mostradas.",
   "viewer.retry": "Carregar o volume de novo",
   "viewer.still.none": "Não há figura desta série.",
-  "viewer.still.no_volume": "Esta série não foi convertida em volume. Sua figura é mostrada.",
+  "viewer.still.no_volume": "Esta série não foi convertida em volume. Uma figura reduzida é mostrada, não serve para diagnóstico.",
   "viewer.pending": "As imagens aparecem aqui quando a série for descrita e convertida.",
   "viewer.overlay_failed": "Os rótulos não puderam ser carregados. As imagens são mostradas sem eles.",
   "viewer.findings": "Geometria desta série",
