@@ -155,7 +155,8 @@ def _sentence(error: ServiceCallError) -> str:
     if error.code is grpc.StatusCode.UNAVAILABLE:
         return "the stack does not answer: see `heimdallr status`"
     reason = error.reason.removeprefix("ERROR_REASON_").lower().replace("_", " ")
-    return f"{error.text or error.code.name} ({reason})" if reason else error.text
+    text = error.text or error.code.name
+    return f"{text} ({reason})" if reason and reason not in text.lower() else text
 
 
 def _fail(sentence: str, code: int) -> Never:

@@ -10,11 +10,11 @@ import typer
 from heimdallr.workflow.v1 import workflow_service_pb2 as pb
 from heimdallr.workflow.v1.workflow_service_pb2_grpc import WorkflowServiceStub
 from services.cli.connection import EXIT_FAILED, DataOption, JsonOption, mesh, print_json, run
-from services.cli.results import get_study
+from services.cli.results import StudyArgument, get_study
 
 
 def replay(
-    uid: Annotated[str, typer.Argument(help="Study Instance UID, or our study id.")],
+    uid: StudyArgument,
     data: DataOption,
     refused: Annotated[bool, typer.Option(help="Refused stages too, not held ones alone.")] = False,
     as_json: JsonOption = False,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
+from typing import Annotated
 
 import grpc
+import typer
 
 from heimdallr.archive.v1 import archive_service_pb2 as archive_pb
 from heimdallr.archive.v1.archive_service_pb2_grpc import ArchiveServiceStub
@@ -14,6 +16,17 @@ from heimdallr.imaging.v1.measurement_pb2 import Measurement
 from heimdallr.workflow.v1 import workflow_service_pb2 as workflow_pb
 from services.runtime.client import typed_errors
 from services.runtime.ids import is_id
+
+
+def _require_name(name: str) -> str:
+    if not name.strip():
+        raise typer.BadParameter("a Study Instance UID, or our study id")
+    return name.strip()
+
+
+StudyArgument = Annotated[
+    str, typer.Argument(help="Study Instance UID, or our study id.", callback=_require_name)
+]
 
 
 async def get_study(channel: grpc.aio.Channel, name: str) -> archive_pb.GetStudyResponse:

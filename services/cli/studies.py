@@ -31,7 +31,7 @@ def studies(
     request = pb.ListStudiesRequest(
         page_size=limit,
         text=text,
-        modality=modality,
+        modality=modality.upper(),
         state=pb.StudyState.Value(f"STUDY_STATE_{state.upper() or 'UNSPECIFIED'}"),
     )
     run(_list(data, request, as_json=as_json))
@@ -43,9 +43,16 @@ async def _list(data: Path | None, request: pb.ListStudiesRequest, *, as_json: b
     if as_json:
         print_json([MessageToDict(s, preserving_proto_field_name=True) for s in response.studies])
     elif not response.studies:
-        typer.echo("No study matches. Send some with `heimdallr send FOLDER`.")
+        typer.echo(_none(request))
     else:
-        Console().print(studies_table(list(response.studies)))
+        console = Console(highlight=False)
+        console.print(studies_table(list(response.studies), console.width))
     if response.next_page_token and not as_json:
         typer.echo(f"There are more than {request.page_size}: narrow the search, or --limit.")
     return 0
+
+
+def _none(request: pb.ListStudiesRequest) -> str:
+    if request.text or request.modality or request.state:
+        return "No study matches the filter."
+    return "There is no study yet: send some with `heimdallr send FOLDER`."

@@ -7,20 +7,27 @@ from typing import Annotated
 
 import typer
 from google.protobuf.json_format import MessageToDict
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 
 from heimdallr.archive.v1 import archive_service_pb2 as archive_pb
 from heimdallr.workflow.v1 import workflow_service_pb2 as pb
 from heimdallr.workflow.v1.workflow_service_pb2_grpc import WorkflowServiceStub
 from services.cli.connection import DataOption, JsonOption, mesh, print_json, run
-from services.cli.results import get_study, measurements, save_result
-from services.cli.tables import measurements_table, stages_table, studies_table
+from services.cli.results import StudyArgument, get_study, measurements, save_result
+from services.cli.tables import (
+    literal,
+    measurements_table,
+    stages_table,
+    studies_table,
+    study_notes,
+    why_nothing_was_measured,
+)
 from services.runtime.client import MeshChannel
 
 
 def study(
-    uid: Annotated[str, typer.Argument(help="Study Instance UID, or our study id.")],
+    uid: StudyArgument,
     data: DataOption,
     watch: Annotated[bool, typer.Option(help="Show progress until it is ready or held.")] = False,
     pdf: Annotated[Path | None, typer.Option(help="Write the report's PDF to this file.")] = None,
@@ -58,7 +65,12 @@ async def _watch(channel: MeshChannel, study_id: str, *, quiet: bool) -> None:
     request = pb.WatchStudyWorkflowRequest(study_id=study_id, until_settled=True)
     with Live(console=Console(stderr=True, quiet=quiet), auto_refresh=False) as live:
         async for message in WorkflowServiceStub(channel).WatchStudyWorkflow(request):
-            live.update(stages_table(message.workflow), refresh=True)
+            live.update(_progress(message.workflow), refresh=True)
+
+
+def _progress(workflow: pb.StudyWorkflow) -> Group:
+    waits = [literal(wait.text) for wait in workflow.waits]
+    return Group(*([stages_table(workflow)] if workflow.stages else []), *waits)
 
 
 def _print_json(
@@ -80,12 +92,16 @@ def _print(
     workflow: pb.StudyWorkflow,
     results: pb.GetStudyResultsResponse,
 ) -> None:
-    console = Console()
-    console.print(studies_table([found.study]))
-    console.print(stages_table(workflow))
-    for wait in workflow.waits:
-        console.print(wait.text, markup=False)
+    console = Console(highlight=False)
+    console.print(studies_table([found.study], console.width))
+    console.print(f"Study Instance UID {literal(found.study.study_instance_uid)}", soft_wrap=True)
+    console.print(_progress(workflow))
+    for note in study_notes(found.study, workflow):
+        console.print(note, style="yellow")
     measured = measurements(results)
     if measured:
         console.print(measurements_table(measured))
         console.print("Preliminary: not signed by a person. Not a medical device.", style="dim")
+    else:
+        for line in why_nothing_was_measured(workflow.plan, found.series):
+            console.print(line)

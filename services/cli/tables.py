@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from rich.markup import escape
@@ -12,6 +13,9 @@ from heimdallr.imaging.v1 import measurement_pb2
 from heimdallr.workflow.v1 import workflow_service_pb2 as workflow_pb
 
 _SETTLED: Final = {"ready": "green", "done": "green", "held": "red", "refused": "yellow"}
+_WIDE: Final = 120
+"""Columns of a terminal from which a list of studies shows everything."""
+
 _UNITS: Final = {"[hnsf'U]": "HU", "mL": "mL"}
 
 
@@ -22,21 +26,38 @@ def state_word(name: str) -> str:
     return f"[{color}]{word}[/{color}]"
 
 
-def studies_table(studies: list[archive_pb.Study]) -> Table:
-    """Return studies, a row each. Text from DICOM is shown literally."""
-    table = Table("state", "patient", "study", "modality", "images", "received", "study id")
+def studies_table(studies: list[archive_pb.Study], width: int) -> Table:
+    """Return studies, a row each. Text from DICOM is shown literally.
+
+    Args:
+        studies: The studies.
+        width: Columns of the terminal; a narrow one shows less, and each study id whole.
+    """
+    wide = width >= _WIDE
+    table = Table(box=None, padding=(0, 2 if wide else 1, 0, 0), pad_edge=False, expand=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("patient", no_wrap=True, ratio=1)
+    if wide:
+        table.add_column("study", no_wrap=True, ratio=1)
+        table.add_column("modality", no_wrap=True)
+    table.add_column("images", justify="right", no_wrap=True)
+    table.add_column("received UTC", no_wrap=True)
+    table.add_column("study id", no_wrap=True, overflow="fold")
     for study in studies:
-        received = study.last_receive_time.ToDatetime().strftime("%Y-%m-%d %H:%M")
-        table.add_row(
-            state_word(archive_pb.StudyState.Name(study.state)),
-            literal(f"{study.patient_name} ({study.patient_id})"),
-            literal(study.study_description),
-            literal("/".join(study.modalities)),
-            str(study.instance_count),
-            received,
-            study.study_id,
-        )
+        table.add_row(*_study_cells(study, wide=wide))
     return table
+
+
+def _study_cells(study: archive_pb.Study, *, wide: bool) -> list[str]:
+    received = study.last_receive_time.ToDatetime()
+    return [
+        state_word(archive_pb.StudyState.Name(study.state)),
+        literal(f"{study.patient_name} ({study.patient_id})"),
+        *([literal(study.study_description), literal("/".join(study.modalities))] if wide else []),
+        str(study.instance_count),
+        received.strftime("%Y-%m-%d %H:%M" if wide else "%m-%d %H:%M"),
+        study.study_id,
+    ]
 
 
 def stages_table(workflow: workflow_pb.StudyWorkflow) -> Table:
@@ -52,12 +73,56 @@ def stages_table(workflow: workflow_pb.StudyWorkflow) -> Table:
         )
         table.add_row(
             stage.name,
-            state_word(workflow_pb.StageState.Name(stage.state)),
+            state_word(workflow_pb.StageState.Name(stage.state)) + _share(stage),
             str(len(stage.attempts)),
             f"{seconds:.1f}",
-            literal(stage.reason.text),
+            literal(stage.reason.text or stage.progress.activity),
         )
     return table
+
+
+def _share(stage: workflow_pb.Stage) -> str:
+    running = stage.state == workflow_pb.STAGE_STATE_RUNNING and stage.HasField("progress")
+    return f" {stage.progress.fraction:.0%}" if running else ""
+
+
+def why_nothing_was_measured(
+    plan: workflow_pb.Plan, series: Sequence[archive_pb.Series]
+) -> list[str]:
+    """Return the plan's reasons, a line each: series that cannot be used, models not run."""
+    names = {one.series_id: one for one in series}
+    lines = [
+        f"Series {_series_name(names.get(score.series_id))}: {score.refusal.text}"
+        for score in plan.series
+        if score.HasField("refusal")
+    ]
+    lines += [f"Model {choice.model}: {choice.text}" for choice in plan.models if not choice.chosen]
+    return [literal(line) for line in lines]
+
+
+def _series_name(series: archive_pb.Series | None) -> str:
+    if series is None:
+        return "unknown"
+    number = str(series.series_number) if series.HasField("series_number") else "without number"
+    return " ".join(word for word in (number, series.modality, series.series_description) if word)
+
+
+def study_notes(study: archive_pb.Study, workflow: workflow_pb.StudyWorkflow) -> list[str]:
+    """Return what a reader of a study's results must know beside them, a sentence each."""
+    notes = []
+    if count := study.conflict_count:
+        instances = "1 instance" if count == 1 else f"{count} instances"
+        notes.append(
+            f"{instances} came with other content under a known SOP Instance UID; the first "
+            "stays in use."
+        )
+    older = {s.generation for s in workflow.stages if s.generation < workflow.generation}
+    if older:
+        notes.append(
+            f"Images came later: the results of generation {max(older)} were superseded by those "
+            f"of generation {workflow.generation}."
+        )
+    return notes
 
 
 def measurements_table(measurements: list[measurement_pb2.Measurement]) -> Table:
