@@ -11,7 +11,14 @@ from collections.abc import Iterable
 from importlib import metadata
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
 
 REGISTRY: Final = CollectorRegistry()
 """Everything that this process exports."""
@@ -36,6 +43,8 @@ def from_zero(metric: Counter | Histogram, *vocabularies: Iterable[str]) -> None
         metric.labels(*values)
 
 
+# When a counter was made is one more series for each, and nobody asks.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 ProcessCollector(registry=REGISTRY)
 Gauge("heimdallr_build", "The version that runs; always 1.", ["version"], registry=REGISTRY).labels(
     metadata.version("heimdallr")
