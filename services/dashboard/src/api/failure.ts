@@ -41,7 +41,8 @@ export function failureOf(cause: unknown): Failure {
   return {
     kind: kindOf(error),
     reason: reasonOf(error),
-    correlationId: error.metadata.get(CORRELATION_HEADER) ?? "",
+    // Headers and trailers both carry it, and are joined into one text.
+    correlationId: (error.metadata.get(CORRELATION_HEADER) ?? "").split(",", 1)[0] ?? "",
   };
 }
 
