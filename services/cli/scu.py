@@ -12,14 +12,15 @@ from typing import Any, Final
 
 from pynetdicom import AE, _config, evt
 
-from services.dicom.errors import DicomError
-from services.dicom.part10 import FileMeta, split_part10
-from services.dicom.uids import is_storage_sop_class, valid_uid
+from services.cli.sendable import Sendable, file_as_announced, read_sendable
+from services.dicom.errors import DicomError, MissingElementError
+from services.dicom.part10 import split_part10
 
 SUCCESS: Final = 0x0000
 _MAX_CONTEXTS: Final = 120  # of 128 that fit into one association
 _ATTEMPTS: Final = 2
 _TIMEOUT_S: Final = 60
+_SOP_CLASS_REFUSED: Final = 0x03  # PS3.8 Table 9-18, of a presentation context
 _DICOMDIR: Final = "1.2.840.10008.1.3.10"
 
 
@@ -58,16 +59,6 @@ class Outcome:
     def stored(self) -> bool:
         """Whether the provider has it; a warning (Bxxx) counts."""
         return self.status is not None and (self.status == SUCCESS or self.status >> 12 == 0xB)
-
-
-@dataclass(frozen=True, slots=True)
-class _Sendable:
-    path: Path
-    meta: FileMeta
-
-    @property
-    def context(self) -> tuple[str, str]:
-        return self.meta.sop_class_uid, self.meta.transfer_syntax_uid
 
 
 def dicom_files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -137,24 +128,22 @@ def _sniff(path: Path) -> bool:
     return meta.sop_class_uid != _DICOMDIR
 
 
-def _readable(path: Path, outcomes: _Outcomes) -> _Sendable | None:
+def _readable(path: Path, outcomes: _Outcomes) -> Sendable | None:
     try:
-        with path.open("rb") as file:
-            meta, _ = split_part10(file)
+        return read_sendable(path)
     except OSError:
         outcomes.add(path, None, "cannot be read")
+    except MissingElementError as error:
+        reason = f"the file names no {error.field} (required)"
+        outcomes.add(path, None, reason)
     except DicomError as error:
         outcomes.add(path, None, f"not a DICOM file: {error}")
-    else:
-        if valid_uid(meta.sop_class_uid) and valid_uid(meta.sop_instance_uid):
-            return _Sendable(path, meta)
-        outcomes.add(path, None, "file meta information lacks the SOP class or instance")
     return None
 
 
-def _batches(files: Sequence[_Sendable]) -> Iterator[list[_Sendable]]:
+def _batches(files: Sequence[Sendable]) -> Iterator[list[Sendable]]:
     """Split so that no batch needs more presentation contexts than an association has."""
-    batch: list[_Sendable] = []
+    batch: list[Sendable] = []
     contexts: set[tuple[str, str]] = set()
     for file in files:
         if file.context not in contexts and len(contexts) == _MAX_CONTEXTS:
@@ -166,7 +155,7 @@ def _batches(files: Sequence[_Sendable]) -> Iterator[list[_Sendable]]:
         yield batch
 
 
-def _send_share(files: list[_Sendable], destination: Destination, outcomes: _Outcomes) -> None:
+def _send_share(files: list[Sendable], destination: Destination, outcomes: _Outcomes) -> None:
     """Send over one association; over a second what the first left when it broke."""
     rest, reason = files, ""
     for _ in range(_ATTEMPTS):
@@ -178,8 +167,8 @@ def _send_share(files: list[_Sendable], destination: Destination, outcomes: _Out
 
 
 def _send_over_one(
-    files: list[_Sendable], destination: Destination, outcomes: _Outcomes
-) -> tuple[list[_Sendable], str]:
+    files: list[Sendable], destination: Destination, outcomes: _Outcomes
+) -> tuple[list[Sendable], str]:
     """Return the files that have no outcome yet, and why."""
     ae = AE(ae_title=destination.calling)
     ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = ae.connection_timeout = _TIMEOUT_S
@@ -194,6 +183,10 @@ def _send_over_one(
         )
     except (OSError, RuntimeError):
         return files, "cannot connect"
+    if not association.is_established and association.rejected_contexts:
+        for file in files:
+            outcomes.add(file.path, None, _refused_context(file, association))
+        return [], ""
     if not association.is_established:
         return files, "association rejected" if association.is_rejected else "cannot connect"
     try:
@@ -206,16 +199,15 @@ def _send_over_one(
     return [], ""
 
 
-def _send_one(file: _Sendable, association: Any, outcomes: _Outcomes) -> bool:
+def _send_one(file: Sendable, association: Any, outcomes: _Outcomes) -> bool:
     """Send one file; false when the association is gone."""
     try:
-        response = association.send_c_store(file.path)
+        with file_as_announced(file) as path:
+            response = association.send_c_store(path)
     except RuntimeError:
         return False
     except ValueError:
-        known = is_storage_sop_class(file.meta.sop_class_uid)
-        reason = "transfer syntax not accepted" if known else "SOP class not accepted"
-        outcomes.add(file.path, None, reason)
+        outcomes.add(file.path, None, _refused_context(file, association))
         return True
     except (OSError, AttributeError):
         outcomes.add(file.path, None, "cannot be read")
@@ -226,6 +218,15 @@ def _send_one(file: _Sendable, association: Any, outcomes: _Outcomes) -> bool:
     comment = str(response.get("ErrorComment", "") or "refused")
     outcomes.add(file.path, status, "" if status == SUCCESS else comment)
     return True
+
+
+def _refused_context(file: Sendable, association: Any) -> str:
+    """Return why no accepted presentation context fits a file."""
+    for context in association.rejected_contexts:
+        asked = (context.abstract_syntax, context.transfer_syntax[0])
+        if asked == file.context and context.result == _SOP_CLASS_REFUSED:
+            return "SOP class not accepted"
+    return "transfer syntax not accepted"
 
 
 def _set_no_delay(event: Any) -> None:
