@@ -205,7 +205,9 @@ def _distinct(stack: Stack) -> Finding | None:
             f"Each slice position occurs {runs[0]} times: the series holds several volumes, "
             "for example over time.",
         )
-    return _refused("DUPLICATE_SLICES", f"{int(same.sum())} slice positions occur more than once.")
+    repeated = int((runs > 1).sum())
+    which = "1 slice position occurs" if repeated == 1 else f"{repeated} slice positions occur"
+    return _refused("DUPLICATE_SLICES", f"{which} more than once.")
 
 
 def _even(stack: Stack) -> Finding | None:

@@ -64,6 +64,20 @@ def test_slices_that_are_no_volume_are_refused(code: str, slices: list[Slice]) -
         assert [(f.code, f.severity) for f in findings] == [(code, Severity.REFUSAL)]
 
 
+@pytest.mark.parametrize(
+    ("heights", "said"),
+    [
+        ((0, 1, 1, 2, 3), "1 slice position occurs more than once."),
+        ((0, 1, 1, 1, 2), "1 slice position occurs more than once."),
+        ((0, 1, 1, 2, 2, 3), "2 slice positions occur more than once."),
+    ],
+)
+def test_positions_that_occur_again_are_counted(heights: tuple[float, ...], said: str) -> None:
+    findings, _ = check(stack(*heights), "CT")
+
+    assert [finding.text for finding in findings] == [said]
+
+
 def test_even_slices_have_no_finding_and_are_put_in_order() -> None:
     findings, found = check(stack(4, 0, 3, 1, 2), "CT")
 
