@@ -129,10 +129,11 @@ def file_errors(path: Path | None = None) -> Iterator[None]:
     except BrokenPipeError:
         raise
     except OSError as error:
-        _fail(_file_sentence(error, path), EXIT_FAILED)
+        _fail(file_sentence(error, path), EXIT_FAILED)
 
 
-def _file_sentence(error: OSError, path: Path | None) -> str:
+def file_sentence(error: OSError, path: Path | None) -> str:
+    """Return in one sentence why a file or folder cannot be used; see `file_errors`."""
     why = (error.strerror or str(error) or type(error).__name__).lower()
     where = str(error.filename or "")
     if path is None:

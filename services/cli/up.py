@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from services.cli.connection import file_sentence
 from services.cli.stack import (
     Stack,
     StackError,
@@ -24,26 +23,21 @@ from services.cli.stack import (
 )
 from services.cli.stack.errors import AlreadyRunningError
 from services.cli.stack.plan import NAMES
-from services.cli.stack.process import ProcessStatus, State
+from services.cli.voice import JsonVoice, ScreenVoice, Voice
 
 EXIT_REFUSED: Final = 1
 EXIT_ALREADY_RUNNING: Final = 4
 
 _SIGN_IN_POLL_S: Final = 0.5
-
-_GLYPHS: Final = {
-    State.WAITING: "[dim]·[/]",
-    State.STARTING: "[cyan]…[/]",
-    State.READY: "[green]✓[/]",
-    State.UNREADY: "[yellow]![/]",
-    State.BACKOFF: "[red]✗[/]",
-    State.STOPPED: "[dim]■[/]",
-}
+_DSN_SCHEMES: Final = ("postgresql://", "postgres://")
 
 
 def up(
     data: Annotated[
-        Path | None, typer.Option(help="Folder of everything that must survive.")
+        Path | None,
+        typer.Option(
+            help="Folder of everything that must survive.", show_default=str(default_data_folder())
+        ),
     ] = None,
     http_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of web and gRPC.")] = 8080,
     dicom_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of DICOM.")] = 11112,
@@ -83,6 +77,16 @@ def up(
         raise typer.BadParameter("debug, info, warning or error", param_hint="--log-level")
     if not NAMES.issuperset(without or ()):
         raise typer.BadParameter(f"one of {', '.join(sorted(NAMES))}", param_hint="--without")
+    _require_different_ports(
+        {
+            "--http-port": (http_address, http_port),
+            "--dicom-port": (dicom_address, dicom_port),
+            "--metrics-port": ("127.0.0.1", metrics_port),
+        }
+    )
+    if database is not None and not database.startswith(_DSN_SCHEMES):
+        # The DSN is not repeated: it may hold a password.
+        raise typer.BadParameter("a DSN begins with postgresql://", param_hint="--database")
     settings = StackSettings(
         data=data or default_data_folder(),
         http_address=http_address,
@@ -107,118 +111,12 @@ def _tls(own: bool, certificate: Path | None, key: Path | None) -> TlsSettings |
     return TlsSettings(certificate, key)
 
 
-class Voice:
-    """Tells the person or program that started the stack what happens."""
-
-    def changed(self, status: ProcessStatus) -> None:
-        """A process changed its state."""
-
-    def ready(self, stack: Stack, seconds: float) -> None:
-        """Everything that can run is ready."""
-
-    def signed_in(self, link: str) -> None:
-        """The first administrator's one-time link."""
-
-    def refused(self, reason: str) -> None:
-        """The stack does not start."""
-
-    def stopping(self) -> None:
-        """An orderly stop begins."""
-
-
-class JsonVoice(Voice):
-    """One JSON object a line on standard output."""
-
-    def changed(self, status: ProcessStatus) -> None:
-        """Say the new state."""
-        self._say(
-            "process",
-            name=status.name,
-            state=status.state.value,
-            pid=status.pid,
-            restarts=status.restarts,
-            last_exit=status.last_exit,
-        )
-
-    def ready(self, stack: Stack, seconds: float) -> None:
-        """Say where the stack is."""
-        addresses = stack.addresses
-        self._say(
-            "ready",
-            seconds=round(seconds, 2),
-            http=addresses.http,
-            dicom=f"{addresses.ae_title}@{addresses.dicom_host}:{addresses.dicom_port}",
-            tls_fingerprint=stack.tls_fingerprint,
-            data=str(stack.layout.data),
-            run=str(stack.layout.run),
-            missing=stack.missing,
-        )
-
-    def signed_in(self, link: str) -> None:
-        """Say the link, once."""
-        self._say("sign_in", link=link)
-
-    def refused(self, reason: str) -> None:
-        """Say why."""
-        self._say("refused", reason=reason)
-
-    def stopping(self) -> None:
-        """Say so."""
-        self._say("stopping")
-
-    def _say(self, event: str, **values: Any) -> None:
-        line = {"time": time.time(), "event": event, **values}
-        sys.stdout.write(json.dumps(line) + "\n")
-        sys.stdout.flush()
-
-
-class ScreenVoice(Voice):
-    """Lines and one table for a person."""
-
-    def __init__(self) -> None:
-        # A fingerprint may hold ":AB:", which is also the name of a picture.
-        self._console = Console(highlight=False, emoji=False)
-        self._seen: set[tuple[str, State, int]] = set()
-
-    def changed(self, status: ProcessStatus) -> None:
-        """Say starts, failures and returns, without repeating those of a failing process."""
-        key = (status.name, status.state, min(status.restarts, 3))
-        if key in self._seen:
-            return
-        self._seen.add(key)
-        detail = f" (exit {status.last_exit}, see its log)" if status.state is State.BACKOFF else ""
-        self._console.print(f" {_GLYPHS[status.state]} {status.name} {status.state}{detail}")
-
-    def ready(self, stack: Stack, seconds: float) -> None:
-        """Show where everything is."""
-        addresses = stack.addresses
-        table = Table(title=f"Heimdallr is ready ({seconds:.1f} s)", show_header=False)
-        table.add_row("web, gRPC", addresses.http)
-        if stack.tls_fingerprint is not None:
-            # In two lines of 16 bytes: a person compares it with what the browser shows.
-            digits = stack.tls_fingerprint
-            table.add_row("certificate SHA-256", f"{digits[:47]}\n{digits[48:]}")
-        dicom = f"{addresses.ae_title} at {addresses.dicom_host} port {addresses.dicom_port}"
-        table.add_row("DICOM", dicom)
-        table.add_row("data", str(stack.layout.data))
-        table.add_row("logs", str(stack.layout.data / "logs"))
-        for name, reason in stack.missing.items():
-            table.add_row(f"[yellow]without {name}[/]", reason)
-        table.add_row("stop", "Ctrl-C")
-        self._console.print(table)
-
-    def signed_in(self, link: str) -> None:
-        """Show the link on a line of its own, so that it can be copied."""
-        self._console.print("First start: sign in once as administrator with this link")
-        self._console.print(link, style="bold", soft_wrap=True)
-
-    def refused(self, reason: str) -> None:
-        """Say why on standard error."""
-        Console(stderr=True, highlight=False).print(f"heimdallr up: {reason}", soft_wrap=True)
-
-    def stopping(self) -> None:
-        """Say so."""
-        self._console.print("Stopping (Ctrl-C again: at once)")
+def _require_different_ports(listeners: Mapping[str, tuple[str, int | None]]) -> None:
+    for (one, first), (other, second) in combinations(listeners.items(), 2):
+        addresses = {first[0], second[0]}
+        shared = len(addresses) == 1 or "0.0.0.0" in addresses  # noqa: S104 -- compared only
+        if shared and first[1] == second[1]:
+            raise typer.BadParameter(f"the same as {one}", param_hint=other)
 
 
 async def run(settings: StackSettings, voice: Voice) -> int:
@@ -231,8 +129,11 @@ async def run(settings: StackSettings, voice: Voice) -> int:
     except AlreadyRunningError as error:
         voice.refused(str(error))
         return EXIT_ALREADY_RUNNING
-    except (StackError, OSError) as error:
+    except StackError as error:
         voice.refused(str(error))
+        return EXIT_REFUSED
+    except OSError as error:
+        voice.refused(file_sentence(error, settings.data))
         return EXIT_REFUSED
     asked.at_once = stack.kill
     news = [
@@ -255,7 +156,7 @@ async def _tell_when_ready(stack: Stack, voice: Voice, began: float) -> None:
     # Before the last word, so that nobody who waits for that misses it.
     link = stack.take_sign_in_link()
     if link is not None:
-        voice.signed_in(link)
+        voice.signed_in(link, first_start=stack.first_start)
     voice.ready(stack, time.monotonic() - began)
 
 
@@ -264,7 +165,7 @@ async def _tell_sign_in(stack: Stack, voice: Voice) -> None:
     while True:
         link = stack.take_sign_in_link()
         if link is not None:
-            voice.signed_in(link)
+            voice.signed_in(link, first_start=stack.first_start)
             return
         await asyncio.sleep(_SIGN_IN_POLL_S)
 

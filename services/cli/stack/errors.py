@@ -16,7 +16,7 @@ class FolderError(StackError):
 
 
 class PortTakenError(StackError):
-    """Another program listens on a port that the stack was told to use."""
+    """An address or port that the stack was told to use cannot be listened on."""
 
 
 class MissingPartError(StackError):

@@ -56,6 +56,7 @@ class Stack:
         self.layout = Layout(data, choose_runtime_folder(data, os.environ, os.geteuid()))
         self.missing: dict[str, str] = {}
         self.tls_fingerprint: str | None = None
+        self.first_start = False
         self._listener = listener
         self._lock: int | None = None
         self._plan: Plan | None = None
@@ -190,6 +191,9 @@ class Stack:
         self.tls_fingerprint = prepare_tls(layout, settings)
         self._plan = make_plan(layout, settings, account)
         self.missing = self._plan.missing
+        # A code of an earlier run is worth nothing; the coordinator leaves a new one while needed.
+        layout.sign_in.unlink(missing_ok=True)
+        self.first_start = not layout.issuer_key.exists()
         credentials = Credentials(layout, MODULES)
         credentials.write()
         self._renewal = asyncio.create_task(credentials.renew(), name="renew service tokens")

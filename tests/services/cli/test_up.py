@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 
 from services.cli.__main__ import app
 from services.cli.stack import Stack, StackSettings
-from services.cli.up import ScreenVoice
+from services.cli.stack.process import ProcessStatus, State
+from services.cli.voice import ScreenVoice
 from tests.support.stack import OUR_PROCESSES, data_folder, heimdallr_up, stack_settings
 
 __all__ = ["data_folder"]
@@ -17,12 +18,21 @@ _ONLY_ENVOY = OUR_PROCESSES | {"triton", "postgres"}
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--log-level", "loud"], ["--without", "nobody"], ["--http-port", "0"]]
+    "arguments",
+    [
+        ["--log-level", "loud"],
+        ["--without", "nobody"],
+        ["--http-port", "0"],
+        ["--http-port", "9000", "--dicom-port", "9000"],
+        ["--metrics-port", "8080"],
+        ["--database", "mysql://u:secret@h/d"],
+    ],
 )
 def test_an_option_that_makes_no_sense_is_exit_status_2(arguments: list[str]) -> None:
     result = CliRunner().invoke(app, ["up", *arguments])
 
     assert result.exit_code == 2
+    assert "secret" not in result.output
 
 
 @pytest.mark.envoy
@@ -65,3 +75,39 @@ def test_a_certificate_without_its_key_makes_no_sense(arguments: list[str]) -> N
     result = CliRunner().invoke(app, ["up", *arguments])
 
     assert result.exit_code == 2
+
+
+def test_a_crash_loop_after_a_good_start_is_told_once_each_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    voice = ScreenVoice()
+    status = ProcessStatus("analysis", last_exit=-9)
+    loop = [State.BACKOFF, State.STARTING] * 5
+    for state in [State.WAITING, State.STARTING, State.READY, *loop, State.READY, *loop]:
+        status.state = state
+        voice.changed(status)
+
+    told = capsys.readouterr().out
+
+    assert told.count("analysis backoff (killed (signal 9), see its log)") == 2
+    assert told.count("analysis ready") == 2
+    assert told.count("analysis starting") == 1
+
+
+@pytest.mark.parametrize(
+    ("first_start", "words"), [(True, "First start: "), (False, "Nobody has signed in yet: ")]
+)
+def test_a_link_after_the_first_start_is_not_called_that(
+    capsys: pytest.CaptureFixture[str], first_start: bool, words: str
+) -> None:
+    ScreenVoice().signed_in("http://link", first_start=first_start)
+
+    assert capsys.readouterr().out.startswith(words)
+
+
+def test_a_data_folder_that_cannot_be_made_is_one_sentence() -> None:
+    result = CliRunner().invoke(app, ["up", "--data", "/proc/none"])
+
+    assert result.exit_code == 1
+    assert result.output.startswith("heimdallr up: cannot use /proc/none: ")
+    assert len(result.output.splitlines()) == 1
