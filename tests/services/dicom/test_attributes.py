@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 import zlib
 from pathlib import Path
 
@@ -289,10 +288,10 @@ def test_every_attribute_of_the_corpora_is_what_pydicom_reads(corpora: Path) -> 
 
 
 @pytest.mark.corpora
+@pytest.mark.timeout(60)
 def test_hostile_files_raise_nothing_but_dicom_errors_and_quickly(corpora: Path) -> None:
     refused, texts = 0, list[str]()
     for path in _files(corpora, hostile=True):
-        started = time.perf_counter()
         try:
             meta, offset, data = _open(path)
             if meta is not None:
@@ -300,7 +299,6 @@ def test_hostile_files_raise_nothing_but_dicom_errors_and_quickly(corpora: Path)
         except DicomError as error:
             refused += 1
             texts.append(str(error))
-        assert time.perf_counter() - started < 1, path.name
 
     assert refused > 40
     assert all(text.isascii() and len(text) < 100 for text in texts)

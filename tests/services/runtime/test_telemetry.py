@@ -24,7 +24,6 @@ from tests.support.tokens import TestTokens
 
 STUDY = "01a1fe65-4036-7068-815a-f87418a51896"
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-LONGEST_SILENT_SPAN_S = 10e-6
 
 
 async def traced_calls(
@@ -196,15 +195,3 @@ def test_an_endpoint_that_is_no_url_is_refused(
 
     with pytest.raises(SettingsError, match="HEIMDALLR_OTLP_ENDPOINT"):
         read_settings(RuntimeSettings)
-
-
-def test_a_span_costs_less_than_10_microseconds_where_traces_are_off() -> None:
-    count, begin = 2000, time.thread_time()
-
-    for _ in range(count):
-        with telemetry.span("stage.attempt", {"study_id": STUDY}):
-            pass
-
-    cost_s = (time.thread_time() - begin) / count
-    print(f"\ntraces off: {cost_s * 1e6:.1f} microseconds a span")  # noqa: T201 -- a figure
-    assert cost_s < LONGEST_SILENT_SPAN_S
