@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from services.reporting import wording
+from services.reporting.not_done import reasons_not_done
 from services.reporting.printable import BREAK
 from services.reporting.report import Analysis, Measurement, Provenance, Report, Series, Subject
 from services.reporting.structured import DISCLAIMER
@@ -16,6 +17,11 @@ MAX_ROWS: Final = 300
 _NONE: Final = "not given"
 _SHORT_HASH: Final = 12
 _UNIT_CHARS: Final = 9
+_WHOLE_CHARS: Final = 700
+"""A row of so many characters surely fits a page and is kept on one; a longer one may break."""
+
+_RIGHT_IS_LEFT: Final = frozenset({"overlay-axial", "overlay-coronal", "axial", "coronal"})
+"""Kinds of pictures with the patient's right on their left, as radiologists look."""
 
 Text = Callable[[str], str]
 Row = dict[str, Any]
@@ -39,10 +45,13 @@ def layout(report: Report, text: Text) -> dict[str, Any]:
         "identity": _identity(report.subject),
         "completeness": _completeness(report.subject),
         "picture": picture.alternative_text if picture is not None else None,
+        "sides": picture is not None and picture.kind in _RIGHT_IS_LEFT,
+        "nothing_measured": not report.has_value(),
+        "no_series": not report.series,
         "analyses": [
             _analysis(series, analysis) for series in report.series for analysis in series.analyses
         ],
-        "refusals": _bounded(_refusals(report.series)),
+        "not_done": _bounded(_not_done(report)),
         "geometry": _bounded(_geometry(report.series)),
         "plan": _bounded(map(_plan, report.series)),
         "provenance": _bounded(_provenance(report.series)),
@@ -61,7 +70,16 @@ def _each_text(value: Any, text: Text) -> Any:
 
 def _bounded(rows: Iterable[Row]) -> dict[str, Any]:
     found = list(rows)
-    return {"rows": found[:MAX_ROWS], "more": max(0, len(found) - MAX_ROWS)}
+    shown = [{**row, "whole": _length(row) <= _WHOLE_CHARS} for row in found[:MAX_ROWS]]
+    return {"rows": shown, "more": max(0, len(found) - MAX_ROWS)}
+
+
+def _length(value: Any) -> int:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_length, value.values()))
+    return sum(map(_length, value)) if isinstance(value, list) else 0
 
 
 def _patient(subject: Subject) -> Iterator[list[str]]:
@@ -111,7 +129,8 @@ def _measurement(measurement: Measurement) -> Row:
     refusal, value = measurement.refusal, measurement.value
     return {
         "name": measurement.display_name or measurement.name,
-        "value": wording.number(value.number) if value is not None else None,
+        "value": wording.number(value.number, value.unit_ucum) if value is not None else None,
+        "partial": value is not None and bool(measurement.within_scanned_range),
         "unit": _narrow(wording.unit(value.unit_ucum)) if value is not None else "",
         "refusal": (refusal.text or refusal.code) if refusal is not None else None,
         "evidence": [f"{e.name.replace('_', ' ')}: {e.text}" for e in measurement.evidence[:12]],
@@ -124,10 +143,9 @@ def _narrow(sign: str) -> str:
     return BREAK.join(parts)
 
 
-def _refusals(series: Iterable[Series]) -> Iterator[Row]:
-    for one in series:
-        for refusal in one.refusals:
-            yield {"series": _title(one), "text": refusal.text or refusal.code}
+def _not_done(report: Report) -> Iterator[Row]:
+    for series, reason in reasons_not_done(report):
+        yield {"series": _title(series), "text": reason}
 
 
 def _geometry(series: Iterable[Series]) -> Iterator[Row]:
@@ -143,6 +161,7 @@ def _plan(series: Series) -> Row:
         "series": _title(series),
         "images": str(series.instance_count),
         "chosen": selection.selected if selection is not None else False,
+        "outcome": _became(series),
         "score": f"{selection.score:g}" if selection is not None and refusal is None else "",
         "reasons": [
             {"points": f"{reason.points:+g}" if reason.points else "", "text": reason.text}
@@ -151,6 +170,12 @@ def _plan(series: Series) -> Row:
         "refusal": (refusal.text or refusal.code) if refusal is not None else None,
         "unknown": selection is None,
     }
+
+
+def _became(series: Series) -> str:
+    if series.analyses:
+        return "analysed"
+    return "converted, not analysed" if series.volume is not None else "not converted"
 
 
 def _provenance(series: Iterable[Series]) -> Iterator[Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from datetime import UTC
+from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -18,6 +19,8 @@ from services.runtime.errors import InvalidFieldError
 
 MAX_SERIES = 10_000
 MAX_MEASUREMENTS = 20_000
+
+_END_SLICES: Final = ("touches_first_slice", "touches_last_slice")
 
 
 def report_from_proto(request: pb.ComposeReportRequest) -> facts.Report:
@@ -146,7 +149,13 @@ def _measurement(message: measurement_pb2.Measurement) -> facts.Measurement:
         value=_value(message.value) if outcome == "value" else None,
         refusal=_refusal(message.refusal) if outcome == "refusal" else None,
         evidence=tuple(facts.Evidence(e.name, e.text) for e in message.evidence),
+        within_scanned_range=_within_scanned_range(message.evidence),
     )
+
+
+def _within_scanned_range(evidence: Iterable[measurement_pb2.Evidence]) -> bool | None:
+    touches = [fact.text == "yes" for fact in evidence if fact.name in _END_SLICES]
+    return any(touches) if touches else None
 
 
 def _value(message: measurement_pb2.Value) -> facts.Value:

@@ -34,7 +34,11 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A number, or the reason why there is none: exactly one of `value` and `refusal`."""
+    """A number, or the reason why there is none: exactly one of `value` and `refusal`.
+
+    `within_scanned_range` is true where the structure reaches the first or last slice, so that
+    the value holds for the part that was scanned; None where the evidence does not say.
+    """
 
     name: str
     display_name: str
@@ -42,6 +46,7 @@ class Measurement:
     value: Value | None
     refusal: Refusal | None
     evidence: tuple[Evidence, ...]
+    within_scanned_range: bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +168,15 @@ class Report:
     subject: Subject
     series: tuple[Series, ...]
     report_time: str
+
+    def has_value(self) -> bool:
+        """Whether anything was measured."""
+        return any(
+            measurement.value is not None
+            for series in self.series
+            for analysis in series.analyses
+            for measurement in analysis.measurements
+        )
 
     def key_image(self) -> Picture | None:
         """Return the first picture of an analysis, else the first of a volume."""

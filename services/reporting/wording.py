@@ -18,6 +18,7 @@ _UNITS: Final = {
     "kg": "kg",
     "g/mL": "g/mL",
 }
+_ONE_DECIMAL: Final = frozenset({"mL", "[hnsf'U]"})
 _DATE: Final = re.compile(r"(\d{4})(\d{2})(\d{2})")
 _TIME: Final = re.compile(r"(\d{2})(\d{2})(\d{2})?(\.\d+)?")
 
@@ -27,12 +28,21 @@ def unit(ucum: str) -> str:
     return _UNITS.get(ucum, ucum)
 
 
-def number(value: float) -> str:
-    """Return a number with a precision that suits its size: four digits, none invented."""
+def number(value: float, ucum: str = "") -> str:
+    """Return a number as it is printed.
+
+    Millilitres and Hounsfield units always have one decimal and commas between thousands, as on
+    the command line. Other units have a precision that suits their size: about four digits.
+    """
+    size = abs(value)
+    if size >= 1e7:
+        return f"{value:.3e}"
+    if ucum in _ONE_DECIMAL:
+        # Adding zero takes the sign from a negative zero.
+        return f"{round(value, 1) + 0.0:,.1f}"
     if value == 0:
         return "0"
-    size = abs(value)
-    if size >= 1e7 or size < 1e-3:
+    if size < 1e-3:
         return f"{value:.3e}"
     digits = 0 if size >= 1000 else 1 if size >= 100 else 2 if size >= 1 else 4
     return f"{value:.{digits}f}"

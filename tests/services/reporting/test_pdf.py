@@ -14,8 +14,8 @@ from heimdallr.reporting.v1 import reporting_service_pb2 as pb
 from services.reporting.errors import ReportFailedError
 from services.reporting.messages import report_from_proto
 from services.reporting.pdf import render_pdf
-from services.reporting.printable import MISSING
-from tests.services.reporting.requests import STUDY_ID, full_request, key_picture, subject
+from services.reporting.printable import BREAK, MISSING
+from tests.services.reporting.requests import STUDY_ID, full_request, key_picture, scout, subject
 
 PICTURE = blob_ref_pb2.BlobRef(sha256="aa" * 32, size_bytes=1, media_type="image/png")
 PAGE_HEIGHT, PAGE_WIDTH = 842, 595
@@ -30,8 +30,8 @@ def pages_of(content: bytes) -> list[str]:
 
 
 def text_of(content: bytes) -> str:
-    """All text with blanks, and the places where long words may break, removed."""
-    return re.sub(r"[\s\u200b]+", "", "".join(pages_of(content)))
+    """All text with blanks removed."""
+    return squeezed("".join(pages_of(content)))
 
 
 def squeezed(text: str) -> str:
@@ -48,7 +48,7 @@ def squeezed(text: str) -> str:
         "A-1001",
         "2.25.308098194143441124562362260923698121550",
         "Volume of the lungs",
-        "2859",
+        "2,859.1",
         "-846.4",
         "HU",
         "812.5",
@@ -69,6 +69,101 @@ def squeezed(text: str) -> str:
 )
 def test_every_fact_is_on_paper(said: str) -> None:
     assert squeezed(said) in text_of(pdf_of(full_request(PICTURE), key_picture()))
+
+
+def test_identifiers_can_be_copied_as_they_are() -> None:
+    request = full_request()
+    longest_uid = "2.25." + "1234567890" * 5 + "123456789"
+    request.subject.study_instance_uid = longest_uid
+    request.subject.study_description = "x" * 200
+
+    content = pdf_of(request)
+
+    text = "".join(pages_of(content))
+    assert len(longest_uid) == 64
+    assert longest_uid in text
+    assert STUDY_ID in text
+    # Where a mark of a break is kept, it stands as the actual text of an empty span.
+    pages = pypdf.PdfReader(io.BytesIO(content)).pages
+    streams = [page.get_contents() for page in pages]
+    assert not any(b"/ActualText" in stream.get_data() for stream in streams if stream is not None)
+    assert BREAK not in text
+    metadata = pypdf.PdfReader(io.BytesIO(content)).metadata
+    assert metadata is not None
+    assert metadata.title == f"Preliminary imaging report {STUDY_ID}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "marked"),
+    [
+        ("overlay-axial", True),
+        ("overlay-coronal", True),
+        ("axial", True),
+        ("coronal", True),
+        ("sagittal", False),
+        ("overlay-oblique", False),
+    ],
+)
+def test_sides_are_marked_where_they_are_known(kind: str, *, marked: bool) -> None:
+    request = full_request(PICTURE)
+    request.series[0].analyses[0].overlays[0].kind = kind
+
+    text = text_of(pdf_of(request, key_picture()))
+
+    assert ("KeyimageRLAxialslice" if marked else "KeyimageAxialslice") in text
+
+
+def test_a_value_of_a_structure_at_the_end_of_the_scan_says_so() -> None:
+    request = full_request()
+    bone = request.series[0].analyses[0].measurements[2]
+    bone.evidence.add(name="touches_last_slice", text="yes")
+
+    text = text_of(pdf_of(request))
+
+    assert text.count(squeezed("within the scanned range")) == 1
+    assert squeezed("812.5 within the scanned range mL") in text
+
+
+def test_a_study_of_one_slice_gives_its_reason_where_it_is_said_to_stand() -> None:
+    request = pb.ComposeReportRequest(
+        subject=subject(), report_time=full_request().report_time, series=[scout()]
+    )
+
+    text = text_of(pdf_of(request))
+
+    assert squeezed("Nothing was measured. The reasons stand under") in text
+    not_done = text.partition("SeriesReason")[2].partition("Geometryoftheimages")[0]
+    assert squeezed("The series is a localizer (scout), not a stack of slices.") in not_done
+    assert squeezed("Topogram 1 no not converted") in text
+
+
+def test_a_series_that_was_chosen_and_not_analysed_is_not_called_analysed() -> None:
+    request = full_request()
+    del request.series[0].analyses[:]
+
+    text = text_of(pdf_of(request))
+
+    assert squeezed("180 yes converted, not analysed 58") in text
+    assert squeezed("no model was chosen for it or none gave a result.") in text
+
+
+def test_a_row_stays_on_one_page_and_a_very_long_one_is_not_lost() -> None:
+    request = full_request()
+    request.series[0].score.reasons[0].text = "word " * 70 + "first"
+    for number in range(40):
+        long = "word " * (60 + number % 7)
+        request.series[2].refusals.add(text=f"begin{number:02} {long} end{number:02}")
+    for _ in range(15):
+        request.series[0].score.reasons.add(code="X", text="word " * 70 + "repeated")
+
+    content = pdf_of(request)
+
+    pages = pages_of(content)
+    assert outside(content) == []
+    for number in range(40):
+        (page,) = (page for page in pages if f"begin{number:02}" in page)
+        assert f"end{number:02}" in page
+    assert "".join(pages).count("repeated") == 15
 
 
 def test_every_page_is_marked_named_and_counted() -> None:
@@ -247,7 +342,8 @@ def test_a_value_is_never_blank() -> None:
     text = text_of(pdf_of(request))
 
     assert text.count("Notmeasured") == 4
-    assert text.count("NO_MASK") == 4
+    # Beside each value, and where all that was not done is listed.
+    assert text.count("NO_MASK") == 2 * 4
 
 
 def test_a_preview_is_the_key_image_where_no_analysis_drew_one() -> None:

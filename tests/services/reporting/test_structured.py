@@ -53,6 +53,27 @@ def test_every_measurement_is_a_value_with_unit_or_a_refusal_with_reason() -> No
     assert analysis["provenance"]["input_sha256"] == ["cd" * 32, "ef" * 32, "01" * 32]
 
 
+@pytest.mark.parametrize(
+    ("evidence", "within"),
+    [
+        ({}, None),
+        ({"touches_first_slice": "no", "touches_last_slice": "no"}, False),
+        ({"touches_first_slice": "yes", "touches_last_slice": "no"}, True),
+        ({"touches_first_slice": "no", "touches_last_slice": "yes"}, True),
+    ],
+)
+def test_it_says_whether_a_value_holds_within_the_scanned_range_only(
+    evidence: dict[str, str], within: bool | None
+) -> None:
+    request = full_request()
+    for name, text in evidence.items():
+        request.series[0].analyses[0].measurements[0].evidence.add(name=name, text=text)
+
+    (analysis,) = result_of(request)["series"][0]["analyses"]
+
+    assert analysis["measurements"][0]["within_scanned_range"] is within
+
+
 def test_series_keep_their_plan_geometry_and_refusals() -> None:
     first, scout, coronal = result_of(full_request())["series"]
 

@@ -25,6 +25,26 @@ def test_numbers_have_about_four_digits(value: float, written: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "ucum", "written"),
+    [
+        (2603.84, "mL", "2,603.8"),
+        (12.3456, "mL", "12.3"),
+        (0, "mL", "0.0"),
+        (1234567.89, "mL", "1,234,567.9"),
+        (12345678.9, "mL", "1.235e+07"),
+        (-846.4412, "[hnsf'U]", "-846.4"),
+        (-1024, "[hnsf'U]", "-1,024.0"),
+        (-0.01, "[hnsf'U]", "0.0"),
+        (2603.84, "mm", "2604"),
+    ],
+)
+def test_volumes_and_hounsfield_units_have_one_decimal(
+    value: float, ucum: str, written: str
+) -> None:
+    assert wording.number(value, ucum) == written
+
+
+@pytest.mark.parametrize(
     ("value", "written"),
     [("19700131", "1970-01-31"), ("1970", "1970"), ("", ""), ("1970.01.31", "1970.01.31")],
 )
