@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+from typing import Annotated
+
 import typer
 
 from services.cli.demo import demo
@@ -15,12 +18,32 @@ from services.cli.study import study
 from services.cli.token import token
 from services.cli.up import up
 
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"heimdallr {metadata.version('heimdallr')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="heimdallr",
-    help="Imaging operations as a typed gRPC mesh.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+@app.callback()
+def heimdallr(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    """Imaging operations as a typed gRPC mesh."""
+
+
 app.command()(up)
 app.command()(status)
 app.command()(doctor)

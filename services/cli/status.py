@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from rich.table import Table
 from services.cli.connection import DataOption, find_running
 from services.cli.stack import StackState, default_data_folder
 from services.cli.stack.process import ProcessStatus, State
+from services.runtime.settings import RuntimeSettings
 
 EXIT_READY: Final = 0
 EXIT_DEGRADED: Final = 1
@@ -23,6 +26,8 @@ EXIT_NOT_RUNNING: Final = 3
 
 _COLOURS: Final = {State.READY: "green", State.BACKOFF: "red", State.UNREADY: "red"}
 _MEBIBYTE: Final = 1024 * 1024
+_WATERMARK_VARIABLE: Final = "HEIMDALLR_BLOBS_FREE_BYTES"
+_WATERMARK_BYTES: Final[int] = RuntimeSettings.model_fields["blobs_free_bytes"].default
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,8 @@ def status(
 ) -> None:
     """Show the processes of the running stack.
 
-    Exit status: 0 when everything is ready, 1 when something is missing or not ready, 3 when no
-    stack runs.
+    Exit status: 0 when everything is ready, 1 when something is missing or not ready or the disk
+    is full, 3 when no stack runs.
     """
     state = running_state(data)
     if state is None:
@@ -59,11 +64,12 @@ def status(
         _print_absent(folder, as_json)
         raise typer.Exit(EXIT_NOT_RUNNING)
     rows = [_row(process, state) for process in state.processes]
+    warning = _disk_warning(Path(state.data))
     if as_json:
-        typer.echo(json.dumps(_document(state, rows)))
+        typer.echo(json.dumps(_document(state, rows, warning)))
     else:
-        _print_table(state, rows)
-    raise typer.Exit(EXIT_READY if state.ready and not state.missing else EXIT_DEGRADED)
+        _print_table(state, rows, warning)
+    raise typer.Exit(EXIT_READY if _is_well(state, warning) else EXIT_DEGRADED)
 
 
 def running_state(data: Path | None) -> StackState | None:
@@ -73,6 +79,25 @@ def running_state(data: Path | None) -> StackState | None:
     except PermissionError:
         folder = data or default_data_folder()
         raise typer.BadParameter(f"{folder} belongs to another user", param_hint="--data") from None
+
+
+def _is_well(state: StackState, warning: str) -> bool:
+    return state.ready and not state.missing and not warning
+
+
+def _disk_warning(data: Path) -> str:
+    """Return a sentence when the blob store takes no more; "" while it does."""
+    try:
+        free = shutil.disk_usage(data).free
+        needed = int(os.environ.get(_WATERMARK_VARIABLE) or _WATERMARK_BYTES)
+    except (OSError, ValueError):
+        return ""
+    if free >= needed:
+        return ""
+    return (
+        f"The disk of {data} has {free // _MEBIBYTE} MiB free and {needed // _MEBIBYTE} MiB must "
+        "stay free: the gateway refuses images (A700, out of resources). Free some space."
+    )
 
 
 def _row(process: ProcessStatus, state: StackState) -> Row:
@@ -106,10 +131,10 @@ def _memory(pid: int) -> int:
     return int(total)
 
 
-def _document(state: StackState, rows: list[Row]) -> dict[str, Any]:
+def _document(state: StackState, rows: list[Row], warning: str) -> dict[str, Any]:
     return {
         "running": True,
-        "ready": state.ready and not state.missing,
+        "ready": _is_well(state, warning),
         "supervisor": state.supervisor,
         "uptime_s": round(time.time() - state.started_at, 1),
         "data": state.data,
@@ -117,6 +142,8 @@ def _document(state: StackState, rows: list[Row]) -> dict[str, Any]:
         "addresses": vars(state.addresses),
         "versions": state.versions,
         "missing": state.missing,
+        "left_out": state.left_out,
+        "disk_warning": warning,
         "processes": [vars(row) for row in rows],
     }
 
@@ -128,7 +155,7 @@ def _print_absent(folder: Path, as_json: bool) -> None:
         typer.echo(f"No stack runs on {folder}: start one with `heimdallr up`.")
 
 
-def _print_table(state: StackState, rows: list[Row]) -> None:
+def _print_table(state: StackState, rows: list[Row], warning: str) -> None:
     table = Table("process", "state", "pid", "up", "restarts", "memory", "log", box=None)
     for row in rows:
         colour = _COLOURS.get(State(row.state), "yellow")
@@ -141,13 +168,19 @@ def _print_table(state: StackState, rows: list[Row]) -> None:
             f"{row.memory_bytes // _MEBIBYTE} MiB" if row.pid else "",
             f"logs/{Path(row.log).name}",
         )
+    for name in sorted(state.missing):
+        table.add_row(name, "[red]missing[/]")
+    for name in state.left_out:
+        table.add_row(name, "[dim]left out[/]")
     console = Console(highlight=False)
     addresses = state.addresses
     console.print(f"{addresses.http}   DICOM {addresses.ae_title}", end="")
     console.print(f"@{addresses.dicom_host}:{addresses.dicom_port}   data {state.data}")
     console.print(table)
     for name, reason in state.missing.items():
-        console.print(f"[yellow]without {name}[/]: {reason}", soft_wrap=True)
+        console.print(f"[yellow]{name} is missing[/]: {reason}", soft_wrap=True)
+    if warning:
+        console.print(warning, style="red", markup=False, soft_wrap=True)
 
 
 def _duration(seconds: float | None) -> str:

@@ -217,6 +217,7 @@ class Stack:
             versions=self._plan.versions,
             missing=self._plan.missing,
             processes=self._supervisor.statuses,
+            left_out=sorted(self.settings.without),
         )
         with contextlib.suppress(OSError):  # a full disk must not stop the watch over processes
             write_state(self.layout, state)

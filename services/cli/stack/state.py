@@ -49,6 +49,7 @@ class StackState:
         versions: Version of each part.
         missing: What could not be started, each with its reason.
         processes: State of each process.
+        left_out: Names of processes that the person who started it left out.
     """
 
     supervisor: int
@@ -59,6 +60,7 @@ class StackState:
     versions: dict[str, str] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     processes: list[ProcessStatus] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
     @property
     def ready(self) -> bool:

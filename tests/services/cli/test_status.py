@@ -14,7 +14,14 @@ from services.cli.stack.process import ProcessStatus, State
 from services.cli.stack.state import Addresses, StackState, write_state
 
 
-def _write(folder: Path, state: State, started_at: float | None = None) -> None:
+def _write(
+    folder: Path,
+    state: State,
+    started_at: float | None = None,
+    *,
+    missing: dict[str, str] | None = None,
+    left_out: list[str] | None = None,
+) -> None:
     layout = Layout(folder, folder / "run")
     addresses = Addresses("http://127.0.0.1:8080", "unix:m", "127.0.0.1", 11112, "H", "", "")
     process = ProcessStatus("envoy", state, os.getpid(), time.time(), restarts=2)
@@ -22,7 +29,14 @@ def _write(folder: Path, state: State, started_at: float | None = None) -> None:
     write_state(
         layout,
         StackState(
-            os.getpid(), str(folder), str(layout.run), began, addresses, processes=[process]
+            os.getpid(),
+            str(folder),
+            str(layout.run),
+            began,
+            addresses,
+            missing=missing or {},
+            processes=[process],
+            left_out=left_out or [],
         ),
     )
 
@@ -64,3 +78,40 @@ def test_the_state_of_a_supervisor_that_died_is_not_believed(tmp_path: Path) -> 
     result = CliRunner().invoke(app, ["status", "--data", str(tmp_path)])
 
     assert result.exit_code == 3
+
+
+def test_a_missing_part_is_exit_status_1(tmp_path: Path) -> None:
+    _write(tmp_path, State.READY, missing={"triton": "no tritonserver"})
+
+    result = CliRunner().invoke(app, ["status", "--data", str(tmp_path)])
+
+    assert result.exit_code == 1
+    assert "triton is missing: no tritonserver" in result.output
+
+
+def test_what_was_left_out_is_shown_and_well(tmp_path: Path) -> None:
+    _write(tmp_path, State.READY, left_out=["analysis"])
+
+    result = CliRunner().invoke(app, ["status", "--data", str(tmp_path)])
+
+    assert result.exit_code == 0
+    assert "left out" in result.output
+
+
+def test_a_full_disk_is_said_with_what_the_senders_see(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _write(tmp_path, State.READY)
+    monkeypatch.setenv("HEIMDALLR_BLOBS_FREE_BYTES", str(1 << 60))
+
+    result = CliRunner().invoke(app, ["status", "--data", str(tmp_path)])
+
+    assert result.exit_code == 1
+    assert "A700" in result.output
+
+
+def test_the_version_is_told() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+
+    assert result.exit_code == 0
+    assert result.output.startswith("heimdallr ")

@@ -37,9 +37,12 @@ def test_an_option_that_makes_no_sense_is_exit_status_2(arguments: list[str]) ->
 
 @pytest.mark.envoy
 def test_the_sign_in_link_is_shown_once(data_folder: Path) -> None:
+    code = data_folder / "keys/sign-in"
+    code.parent.mkdir(mode=0o700, parents=True)
+    code.write_text("code of a former run\n")
+
     with heimdallr_up(stack_settings(data_folder, _ONLY_ENVOY)) as up:
         ready = up.wait_for("ready")
-        code = data_folder / "keys/sign-in"
         code.write_text("one-time-code\n")
 
         told = up.wait_for("sign_in")
