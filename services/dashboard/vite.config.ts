@@ -28,5 +28,6 @@ export default defineConfig({
     include: ["src/**/*.test.ts"],
     setupFiles: ["src/setup-tests.ts"],
     restoreMocks: true,
+    testTimeout: 20_000,
   },
 });

@@ -27,6 +27,7 @@ export class EventStream {
   #backoffMs: number;
   #stop: AbortController | null = null;
   #wake: (() => void) | null = null;
+  #silent: AbortController | null = null;
 
   constructor(
     private readonly events: Api["events"],
@@ -52,6 +53,7 @@ export class EventStream {
   stop(): void {
     this.#stop?.abort();
     this.#stop = null;
+    this.state = "connecting";
     this.#wake?.();
     removeEventListener("online", this.#onOnline);
     removeEventListener("offline", this.#onOffline);
@@ -68,6 +70,7 @@ export class EventStream {
 
   async #watch(stopped: AbortSignal): Promise<void> {
     const silent = new AbortController();
+    this.#silent = silent;
     const signal = AbortSignal.any([stopped, silent.signal]);
     let timer = setTimeout(() => silent.abort(), this.times.silenceMs);
     const resumed = this.#cursor !== "";
@@ -113,6 +116,8 @@ export class EventStream {
 
   readonly #onOnline = (): void => {
     this.#backoffMs = this.times.firstBackoffMs;
+    // A connection from before may look alive and never speak again.
+    this.#silent?.abort();
     this.#wake?.();
   };
 

@@ -5,6 +5,7 @@ import { EventsService, EventType, type WatchEventsResponse, WatchEventsResponse
 import { Feed, studyId } from "../testing/mesh";
 import { EventStream, type Heard } from "./event-stream.svelte";
 
+const WAIT = { timeout: 8000 };
 const TIMES = { silenceMs: 80, firstBackoffMs: 5, longestBackoffMs: 20 };
 let stream: EventStream | undefined;
 afterEach(() => stream?.stop());
@@ -37,7 +38,7 @@ test("a stream that breaks goes on where it was", async () => {
     yield* new Feed().read(signal);
   });
 
-  await vi.waitFor(() => expect(heard.filter((one) => one.kind === "event")).toHaveLength(2));
+  await vi.waitFor(() => expect(heard.filter((one) => one.kind === "event")).toHaveLength(2), WAIT);
 
   expect(cursors).toEqual(["", "5"]);
   expect(heard.filter((one) => one.kind === "missed")).toHaveLength(1);
@@ -57,9 +58,9 @@ test("a cursor that is too old begins anew and says that something was missed", 
     yield* new Feed().read(signal);
   });
 
-  await vi.waitFor(() => expect(cursors).toEqual(["", "5", ""]));
+  await vi.waitFor(() => expect(cursors).toEqual(["", "5", ""]), WAIT);
 
-  await vi.waitFor(() => expect(heard.filter((one) => one.kind === "missed")).toHaveLength(2));
+  await vi.waitFor(() => expect(heard.filter((one) => one.kind === "missed")).toHaveLength(2), WAIT);
 });
 
 test("silence is a dead connection", async () => {
@@ -69,7 +70,7 @@ test("silence is a dead connection", async () => {
     yield* new Feed().read(signal);
   });
 
-  await vi.waitFor(() => expect(calls).toBeGreaterThan(1), { timeout: 1000 });
+  await vi.waitFor(() => expect(calls).toBeGreaterThan(1), WAIT);
 });
 
 test("a stopped stream stays stopped", async () => {
@@ -78,7 +79,7 @@ test("a stopped stream stays stopped", async () => {
     calls += 1;
     yield* new Feed().read(signal);
   });
-  await vi.waitFor(() => expect(calls).toBe(1));
+  await vi.waitFor(() => expect(calls).toBe(1), WAIT);
 
   stream?.stop();
   await new Promise((resolve) => setTimeout(resolve, 150));

@@ -127,6 +127,8 @@ export class Worklist {
   /** Fetches the first page again and puts what is new or changed in its place. */
   async #refresh(): Promise<void> {
     this.#refreshTimer = undefined;
+    // What is shown belongs to an earlier query: nothing can be merged into it.
+    if (this.failure !== null || this.loading) return this.failure === null ? undefined : this.reload();
     const generation = this.#generation;
     const { signal } = this.#abort;
     try {
