@@ -47,6 +47,8 @@ document.addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy violated: ${event.effectiveDirective} by ${event.blockedURI}`));
 """
 
+expect.set_options(timeout=TIMEOUT_MS)
+
 Theme = Literal["dark", "light"]
 
 
@@ -124,6 +126,10 @@ class Visitor:
             "theme => { localStorage.setItem('heimdallr.theme', theme);"
             " document.documentElement.dataset.theme = theme; }",
             theme,
+        )
+        self.page.wait_for_timeout(50)
+        self.page.evaluate(
+            "() => Promise.allSettled(document.getAnimations().map((one) => one.finished))"
         )
 
     def leave(self) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from pydicom import dcmread
+from pydicom import DataElement, dcmread
+from pydicom.config import IGNORE
+from pydicom.datadict import dictionary_VR
 
 from services.dicom.phantoms.chest_ct import ChestCtPhantom
 from services.dicom.phantoms.series import PhantomStudy, write_series
@@ -51,5 +53,7 @@ def _rewrite(file: Path, values: dict[str, str]) -> None:
     dataset = dcmread(file)
     dataset.SpecificCharacterSet = "ISO_IR 192"
     for keyword, value in values.items():
-        setattr(dataset, keyword, value)
+        # Real senders keep no limit of length either.
+        vr = dictionary_VR(keyword)
+        dataset.add(DataElement(keyword, vr, value, validation_mode=IGNORE))
     dataset.save_as(file, enforce_file_format=True)

@@ -1,0 +1,159 @@
+"""axe finds nothing against WCAG 2.2 AA on any page, in either theme."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, get_args
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support.browser import DASHBOARD, PASSWORD, Theme, Visitor
+from tests.support.chests import CUT_AT, send_chest
+from tests.support.running_stack import RunningStack
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.stack,
+    pytest.mark.triton,
+    pytest.mark.dcmtk,
+    pytest.mark.timeout(400),
+]
+
+AXE: Final = DASHBOARD / "node_modules/axe-core/axe.min.js"
+TAGS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+THEMES: Final[tuple[Theme, ...]] = get_args(Theme)
+
+
+@pytest.fixture(scope="module")
+def inside(
+    browser: Browser, stack: RunningStack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Visitor]:
+    """A person who looked at the pages of an empty installation, then sent a study."""
+    visitor = Visitor.enter(browser, stack)
+    page = visitor.page
+    page.goto(stack.sign_in_link)
+    expect(page.get_by_role("heading", name="Set a password")).to_be_visible()
+    assert_accessible(visitor)
+    page.get_by_label("New password", exact=True).fill(PASSWORD)
+    page.get_by_label("New password again").fill(PASSWORD)
+    page.get_by_role("button", name="Set password").click()
+    expect(page.get_by_text("No studies yet")).to_be_visible()
+    assert_accessible(visitor)
+    send_chest(stack, tmp_path_factory.mktemp("chest"), "AXE^ANNA", slices=CUT_AT)
+    expect(page.get_by_role("row").filter(has_text="AXE")).to_contain_text("Ready", timeout=90_000)
+    yield visitor
+    visitor.leave()
+
+
+def test_the_worklist(inside: Visitor) -> None:
+    open_page(inside, "/studies")
+    expect(inside.page.get_by_role("row").filter(has_text="AXE")).to_be_visible()
+
+    assert_accessible(inside)
+
+
+def test_the_worklist_without_a_match(inside: Visitor) -> None:
+    open_page(inside, "/studies?text=nobody")
+    expect(inside.page.get_by_text("No study matches")).to_be_visible()
+
+    assert_accessible(inside)
+
+
+def test_a_study_with_all_that_can_be_unfolded(inside: Visitor) -> None:
+    open_study(inside)
+    expect(inside.page.locator("[data-overlay=true]")).to_be_visible(timeout=60_000)
+    assert_accessible(inside)
+
+    inside.page.evaluate(
+        "() => document.querySelectorAll('details').forEach((one) => one.open = true)"
+    )
+    for button in inside.page.locator("[aria-expanded=false]").all():
+        button.click()
+
+    assert_accessible(inside)
+
+
+def test_a_study_that_does_not_exist(inside: Visitor) -> None:
+    open_page(inside, "/studies/01a1feaf-2464-761c-a0a5-000000000000")
+    expect(inside.page.get_by_text("There is no such study")).to_be_visible()
+
+    assert_accessible(inside)
+
+
+def test_the_status(inside: Visitor) -> None:
+    open_page(inside, "/status")
+    expect(inside.page.get_by_role("row").filter(has_text="coordinator")).to_be_visible()
+
+    assert_accessible(inside)
+
+
+def test_the_settings(inside: Visitor) -> None:
+    open_page(inside, "/settings")
+    expect(inside.page.get_by_role("button", name="Change password")).to_be_visible()
+
+    assert_accessible(inside)
+
+
+def test_an_address_without_a_page(inside: Visitor) -> None:
+    open_page(inside, "/nowhere")
+    expect(inside.page.get_by_text("Nothing lies at this address")).to_be_visible()
+
+    assert_accessible(inside)
+
+
+@pytest.mark.parametrize("where", ["worklist", "study"])
+def test_the_sheet_of_shortcuts(where: str, inside: Visitor) -> None:
+    open_page(inside, "/studies") if where == "worklist" else open_study(inside)
+    inside.page.keyboard.press("?")
+    expect(inside.page.get_by_role("dialog")).to_be_visible()
+
+    assert_accessible(inside)
+
+
+def test_the_sign_in_with_and_without_a_failure(
+    browser: Browser, stack: RunningStack, inside: Visitor
+) -> None:
+    visitor = Visitor.enter(browser, stack)
+    visitor.page.goto("/sign-in")
+    expect(visitor.page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert_accessible(visitor)
+    visitor.page.get_by_label("Name").fill("nobody")
+    visitor.page.get_by_label("Password").fill("wrong")
+    visitor.page.get_by_role("button", name="Sign in").click()
+    expect(visitor.page.get_by_role("alert")).to_be_visible()
+
+    assert_accessible(visitor)
+    visitor.leave()
+
+
+def open_page(visitor: Visitor, address: str) -> None:
+    visitor.page.goto(address)
+    expect(visitor.page.get_by_role("heading").first).to_be_attached()
+
+
+def open_study(visitor: Visitor) -> None:
+    open_page(visitor, "/studies")
+    visitor.page.get_by_role("row").filter(has_text="AXE").click()
+    expect(visitor.page.get_by_role("link", name="Open the PDF")).to_be_visible()
+
+
+def assert_accessible(visitor: Visitor) -> None:
+    """Have axe look at the page as it is, in both themes."""
+    for theme in THEMES:
+        visitor.use_theme(theme)
+        assert violations(visitor.page) == [], theme
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe holds against the page, with the elements."""
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE.read_text())
+    found: dict[str, Any] = page.evaluate(
+        "tags => axe.run(document, { runOnly: tags, resultTypes: ['violations'] })", TAGS
+    )
+    return [
+        f"{one['id']}: {node['html'][:160]} {node['failureSummary'][:300]}"
+        for one in found["violations"]
+        for node in one["nodes"]
+    ]
