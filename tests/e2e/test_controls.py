@@ -69,7 +69,7 @@ def test_the_page_speaks_portuguese_when_asked(visitor: Visitor, study: str) -> 
 
     visitor.page.get_by_label("Português").check()
 
-    expect(visitor.page.get_by_role("link", name="Exames")).to_be_visible()
+    expect(visitor.page.get_by_role("link", name="Estudos")).to_be_visible()
     expect(visitor.page.locator("html")).to_have_attribute("lang", "pt-BR")
 
 

@@ -30,6 +30,7 @@ def tab_to(page: Page, name: str, most: int = 120) -> None:
         page.keyboard.press("Tab")
         found = page.evaluate(
             "() => { const one = document.activeElement;"
+            " if (one === document.body) return '';"
             " return one.ariaLabel || one.labels?.[0]?.innerText || one.innerText || ''; }"
         )
         if name in " ".join(found.split()):
