@@ -25,7 +25,7 @@ $(TRITON)/.ready: locks/triton.txt scripts/bootstrap.sh
 	@touch $@
 
 $(WEB)/node_modules/.ready: $(WEB)/package-lock.json
-	npm --prefix $(WEB) ci --no-audit --no-fund --loglevel=error
+	npm --prefix $(WEB) install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
 
 WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public $(WEB)/scripts -type f 2>/dev/null) \
@@ -37,7 +37,11 @@ $(WEB)/dist/.built: $(WEB)/node_modules/.ready $(WEB_SOURCES)
 
 web: $(WEB)/dist/.built ## build the page
 
-setup: $(MESH)/.ready $(TRITON)/.ready $(WEB)/dist/.built ## install everything a laptop needs
+# Without Node.js everything but the page can be used.
+PAGE := $(if $(shell command -v npm),$(WEB)/dist/.built)
+
+setup: $(MESH)/.ready $(TRITON)/.ready $(PAGE) ## install everything a laptop needs
+	$(if $(PAGE),,@echo "The page is not built: install Node.js 20 or newer, then: make web")
 
 demo: setup ## start everything, send a phantom, print measured against true (ARGS=--exit stops afterwards)
 	heimdallr demo $(ARGS)
