@@ -68,7 +68,7 @@ def test_a_study_with_all_that_can_be_unfolded(inside: Visitor) -> None:
     inside.page.evaluate(
         "() => document.querySelectorAll('details').forEach((one) => one.open = true)"
     )
-    for button in inside.page.locator("[aria-expanded=false]").all():
+    for button in inside.page.locator("[aria-expanded=false]").element_handles():
         button.click()
 
     assert_accessible(inside)
