@@ -24,7 +24,13 @@ from tests.support.running_stack import RunningStack
 from tests.support.sender import Modality
 from tests.support.studies import operator_channel, settled, workflow
 
-pytestmark = [pytest.mark.stack, pytest.mark.triton, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.triton,
+    pytest.mark.timeout(900),
+    # pynetdicom leaves the socket of a refused connection to the garbage collector.
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+]
 
 STUDIES: Final = 20
 VICTIMS: Final = (
