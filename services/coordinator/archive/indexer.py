@@ -77,14 +77,14 @@ class Indexer:
             IndexRaceError: Nothing of the transaction may be kept; try again.
         """
         held = await self._held(connection, [a.sop_instance_uid for a in arrivals])
-        todo = sort_arrivals(arrivals, held)
-        if todo.new or todo.conflicts:
-            studies = await self._studies(connection, todo, held)
-            held = {**held, **await self._store(connection, todo.new, studies)}
-            await self._keep_aside(connection, todo.conflicts, held)
+        batch = sort_arrivals(arrivals, held)
+        if batch.new or batch.conflicts:
+            studies = await self._studies(connection, batch, held)
+            held = {**held, **await self._store(connection, batch.new, studies)}
+            await self._keep_aside(connection, batch.conflicts, held)
         return [
             Indexed(disposition, held[arrival.sop_instance_uid])
-            for arrival, disposition in zip(arrivals, todo.dispositions, strict=True)
+            for arrival, disposition in zip(arrivals, batch.dispositions, strict=True)
         ]
 
     async def close_associations(
@@ -111,14 +111,14 @@ class Indexer:
         }
 
     async def _studies(
-        self, connection: Connection, todo: Sorted, held: Mapping[str, Held]
+        self, connection: Connection, batch: Sorted, held: Mapping[str, Held]
     ) -> dict[str, LockedStudy]:
         attributes: dict[str, StudyAttributes] = {}
-        for arrival in todo.new.values():
+        for arrival in batch.new.values():
             attributes.setdefault(arrival.study.study_instance_uid, arrival.study)
         of_conflicts = {
             held[a.sop_instance_uid].study_instance_uid
-            for a in todo.conflicts
+            for a in batch.conflicts
             if a.sop_instance_uid in held
         }
         rows = await connection.fetch(_QUERIES["lock_studies"], [*{*attributes, *of_conflicts}])
