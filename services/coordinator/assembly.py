@@ -47,6 +47,7 @@ from services.coordinator.workflow.interventions import Interventions
 from services.coordinator.workflow.lifecycle import StageLifecycle
 from services.coordinator.workflow.mesh_runner.runner import MeshRunner
 from services.coordinator.workflow.pgqueuer_queue import PgQueuerQueue
+from services.coordinator.workflow.retry import RetryPolicy
 from services.coordinator.workflow.service import WorkflowService
 from services.coordinator.workflow.views import WorkflowViews
 from services.coordinator.workflow.watch import ChangeFeed
@@ -139,7 +140,8 @@ class Coordinator:
             released_after=timedelta(seconds=self._settings.released_after_s),
         )
         queue = PgQueuerQueue(pool)
-        lifecycle = StageLifecycle(pool, self._archive, queue, worker)
+        policy = RetryPolicy(outage_limit=self._settings.outage_attempts)
+        lifecycle = StageLifecycle(pool, self._archive, queue, worker, policy)
         runner = MeshRunner(mesh, self._archive, pool)
         self._dispatcher = Dispatcher(queue, lifecycle, runner)
         wake = self._dispatcher.wake

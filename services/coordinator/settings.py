@@ -36,6 +36,8 @@ class CoordinatorSettings(BaseSettings):
         stream_in_flight: Most envelopes of one gateway's stream that wait for their answer.
         stream_open_instances: Most instances of one stream whose chunks are arriving.
         stream_open_bytes: Most bytes that those instances announce together.
+        outage_attempts: Attempts at a stage while a part of the system cannot be reached, with
+            growing delays between them, before it is held for a person; 8 take two minutes.
         stack_file: What the supervisor of this machine tells about its processes.
     """
 
@@ -51,4 +53,5 @@ class CoordinatorSettings(BaseSettings):
     stream_in_flight: int = Field(default=1024, ge=1)
     stream_open_instances: int = Field(default=32, ge=1)
     stream_open_bytes: int = Field(default=8 << 30, ge=1)
+    outage_attempts: int = Field(default=8, ge=1, le=100)
     stack_file: Path | None = None

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 
 from tests.support.browser import Visitor, chromium, require_browser
 from tests.support.dcmtk import require_dcmtk
-from tests.support.running_stack import RunningStack
+from tests.support.running_stack import IMPATIENT, RunningStack
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def browser() -> Iterator[Browser]:
 def stack(browser: Browser) -> Iterator[RunningStack]:
     """A stack from an empty data folder."""
     require_dcmtk()
-    with RunningStack() as running:
+    with RunningStack(environ=IMPATIENT) as running:
         yield running
 
 

@@ -25,8 +25,7 @@ pytestmark = [
 ]
 
 ARRIVAL_MS: Final = 90_000
-HELD_MS: Final = 240_000
-"""The mesh waits about two minutes for Triton before it asks for a person."""
+HELD_MS: Final = 120_000
 
 
 def test_a_study_is_followed_from_the_scanner_to_its_report(

@@ -16,7 +16,7 @@ from heimdallr.workflow.v1 import workflow_service_pb2 as pb
 from services.dicom.phantoms.chest_ct import ChestCtPhantom
 from services.dicom.phantoms.series import PhantomStudy, write_series
 from tests.support.dcmtk import storescu
-from tests.support.running_stack import RunningStack
+from tests.support.running_stack import IMPATIENT, RunningStack
 from tests.support.studies import operator_channel, settled, volumes_ml, workflow
 from tests.support.studies import results as study_results
 
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.triton, pytest.mark.dcmtk, pytest.m
 
 @pytest.fixture
 def stack() -> Iterator[RunningStack]:
-    with RunningStack() as running:
+    with RunningStack(environ=IMPATIENT) as running:
         yield running
 
 

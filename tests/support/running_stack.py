@@ -21,6 +21,8 @@ from services.cli.stack.state import StackState, read_state
 
 READY_TIMEOUT_S: Final = 90.0
 _STOP_TIMEOUT_S: Final = 60.0
+IMPATIENT: Final = {"HEIMDALLR_COORDINATOR_OUTAGE_ATTEMPTS": "5"}
+"""A stage is held a quarter of a minute after a part of the system went away."""
 
 
 def data_folder() -> Path:
@@ -36,6 +38,7 @@ class RunningStack:
 
     data: Path = field(default_factory=data_folder)
     arguments: tuple[str, ...] = ()
+    environ: dict[str, str] = field(default_factory=dict)
     ports: list[int] = field(default_factory=lambda: free_ports(2))
     ready_seconds: float = 0.0
     sign_in_link: str = ""
@@ -57,7 +60,10 @@ class RunningStack:
         command = [sys.executable, "-m", "services.cli", "up", "--json", "--data", str(self.data)]
         command += ["--http-port", str(self.http_port), "--dicom-port", str(self.dicom_port)]
         self._process = subprocess.Popen(
-            [*command, *self.arguments], stdout=subprocess.PIPE, text=True
+            [*command, *self.arguments],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **self.environ},
         )
         threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
         self._wait_ready()
