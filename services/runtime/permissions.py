@@ -117,10 +117,22 @@ _VIEWER: Final = frozenset(
         Permission.PERMISSION_ANALYSIS_READ,
         Permission.PERMISSION_EVENTS_READ,
         Permission.PERMISSION_ACCESS_SELF,
+        Permission.PERMISSION_PEERS_READ,
+        Permission.PERMISSION_SOURCES_READ,
+        Permission.PERMISSION_WORKLIST_READ,
     }
 )
-_TECHNICIAN: Final = _VIEWER | {Permission.PERMISSION_WORKFLOW_WRITE}
+_TECHNICIAN: Final = _VIEWER | {
+    Permission.PERMISSION_WORKFLOW_WRITE,
+    Permission.PERMISSION_PEERS_EXCHANGE,
+    Permission.PERMISSION_WORKLIST_WRITE,
+    Permission.PERMISSION_ARCHIVE_WRITE,
+    Permission.PERMISSION_COMPLETENESS_WRITE,
+}
 _ADMINISTRATOR: Final = _TECHNICIAN | {
+    Permission.PERMISSION_PEERS_ADMIN,
+    Permission.PERMISSION_SOURCES_ADMIN,
+    Permission.PERMISSION_ARCHIVE_ADMIN,
     Permission.PERMISSION_ACCESS_ADMIN,
     Permission.PERMISSION_AUDIT_READ,
     Permission.PERMISSION_REFLECTION_READ,
@@ -146,6 +158,7 @@ SERVICE_PERMISSIONS: Final[Mapping[str, frozenset[Permission.ValueType]]] = Mapp
                 Permission.PERMISSION_ANALYSIS_RUN,
                 Permission.PERMISSION_ANALYSIS_READ,
                 Permission.PERMISSION_REPORTING_RUN,
+                Permission.PERMISSION_PEERS_EXCHANGE,
             }
         ),
         "gateway": frozenset(
@@ -154,6 +167,16 @@ SERVICE_PERMISSIONS: Final[Mapping[str, frozenset[Permission.ValueType]]] = Mapp
                 Permission.PERMISSION_ARCHIVE_READ,
                 Permission.PERMISSION_AUDIT_WRITE,
                 Permission.PERMISSION_ACCESS_CHECK_PASSWORD,
+                Permission.PERMISSION_CONVERSION_RUN,
+                Permission.PERMISSION_WORKFLOW_READ,
+                Permission.PERMISSION_PEERS_READ,
+                Permission.PERMISSION_PEERS_USE,
+                Permission.PERMISSION_PEERS_EXCHANGE,
+                Permission.PERMISSION_SOURCES_READ,
+                Permission.PERMISSION_SOURCES_RUN,
+                Permission.PERMISSION_WORKLIST_READ,
+                Permission.PERMISSION_WORKLIST_RECORD,
+                Permission.PERMISSION_COMPLETENESS_WRITE,
             }
         ),
         "conversion": frozenset({Permission.PERMISSION_AUDIT_WRITE}),

@@ -58,6 +58,38 @@ class _AuditActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditActi
     """A user was created or changed."""
     AUDIT_ACTION_READ_AUDIT: _AuditAction.ValueType  # 16
     """The audit trail was read."""
+    AUDIT_ACTION_CHANGE_PEER: _AuditAction.ValueType  # 17
+    """A peer was registered, changed or deleted."""
+    AUDIT_ACTION_USE_PEER: _AuditAction.ValueType  # 18
+    """A peer's address and credentials were given to a gateway."""
+    AUDIT_ACTION_TEST_PEER: _AuditAction.ValueType  # 19
+    """A peer or source was tested."""
+    AUDIT_ACTION_SEARCH_PEER: _AuditAction.ValueType  # 20
+    """A peer was searched."""
+    AUDIT_ACTION_RETRIEVE_FROM_PEER: _AuditAction.ValueType  # 21
+    """Instances were fetched from a peer."""
+    AUDIT_ACTION_SEND_TO_PEER: _AuditAction.ValueType  # 22
+    """Instances were sent to a peer."""
+    AUDIT_ACTION_CHANGE_SOURCE: _AuditAction.ValueType  # 23
+    """A source was registered, changed or deleted."""
+    AUDIT_ACTION_CHANGE_WORKLIST: _AuditAction.ValueType  # 24
+    """The worklist was changed."""
+    AUDIT_ACTION_SEARCH_WORKLIST: _AuditAction.ValueType  # 25
+    """The worklist was searched."""
+    AUDIT_ACTION_RECORD_PROCEDURE_STEP: _AuditAction.ValueType  # 26
+    """A performed procedure step was recorded."""
+    AUDIT_ACTION_DELETE_STUDY: _AuditAction.ValueType  # 27
+    """A study was deleted."""
+    AUDIT_ACTION_MERGE_PATIENTS: _AuditAction.ValueType  # 28
+    """Patients were merged or a merge was undone."""
+    AUDIT_ACTION_CHANGE_RETENTION: _AuditAction.ValueType  # 29
+    """A retention rule was changed."""
+    AUDIT_ACTION_DECLARE_COMPLETE: _AuditAction.ValueType  # 30
+    """A study was declared complete, or what it consists of was told."""
+    AUDIT_ACTION_SCRUB: _AuditAction.ValueType  # 31
+    """What is stored was checked against its hashes."""
+    AUDIT_ACTION_COMMIT_STORAGE: _AuditAction.ValueType  # 32
+    """Storage of instances was committed to a peer."""
 
 class AuditAction(_AuditAction, metaclass=_AuditActionEnumTypeWrapper):
     """AuditAction names what a call does, for the audit trail. Values are never
@@ -100,4 +132,36 @@ AUDIT_ACTION_CHANGE_USER: AuditAction.ValueType  # 15
 """A user was created or changed."""
 AUDIT_ACTION_READ_AUDIT: AuditAction.ValueType  # 16
 """The audit trail was read."""
+AUDIT_ACTION_CHANGE_PEER: AuditAction.ValueType  # 17
+"""A peer was registered, changed or deleted."""
+AUDIT_ACTION_USE_PEER: AuditAction.ValueType  # 18
+"""A peer's address and credentials were given to a gateway."""
+AUDIT_ACTION_TEST_PEER: AuditAction.ValueType  # 19
+"""A peer or source was tested."""
+AUDIT_ACTION_SEARCH_PEER: AuditAction.ValueType  # 20
+"""A peer was searched."""
+AUDIT_ACTION_RETRIEVE_FROM_PEER: AuditAction.ValueType  # 21
+"""Instances were fetched from a peer."""
+AUDIT_ACTION_SEND_TO_PEER: AuditAction.ValueType  # 22
+"""Instances were sent to a peer."""
+AUDIT_ACTION_CHANGE_SOURCE: AuditAction.ValueType  # 23
+"""A source was registered, changed or deleted."""
+AUDIT_ACTION_CHANGE_WORKLIST: AuditAction.ValueType  # 24
+"""The worklist was changed."""
+AUDIT_ACTION_SEARCH_WORKLIST: AuditAction.ValueType  # 25
+"""The worklist was searched."""
+AUDIT_ACTION_RECORD_PROCEDURE_STEP: AuditAction.ValueType  # 26
+"""A performed procedure step was recorded."""
+AUDIT_ACTION_DELETE_STUDY: AuditAction.ValueType  # 27
+"""A study was deleted."""
+AUDIT_ACTION_MERGE_PATIENTS: AuditAction.ValueType  # 28
+"""Patients were merged or a merge was undone."""
+AUDIT_ACTION_CHANGE_RETENTION: AuditAction.ValueType  # 29
+"""A retention rule was changed."""
+AUDIT_ACTION_DECLARE_COMPLETE: AuditAction.ValueType  # 30
+"""A study was declared complete, or what it consists of was told."""
+AUDIT_ACTION_SCRUB: AuditAction.ValueType  # 31
+"""What is stored was checked against its hashes."""
+AUDIT_ACTION_COMMIT_STORAGE: AuditAction.ValueType  # 32
+"""Storage of instances was committed to a peer."""
 Global___AuditAction: _TypeAlias = AuditAction  # noqa: Y015

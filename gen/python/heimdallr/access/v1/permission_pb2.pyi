@@ -58,6 +58,32 @@ class _PermissionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Permission
     """Sign people in by their password. Held by gateways, which turn the token
     into a session cookie.
     """
+    PERMISSION_PEERS_READ: _Permission.ValueType  # 17
+    """See which peers are registered, and their health."""
+    PERMISSION_PEERS_ADMIN: _Permission.ValueType  # 18
+    """Register, change, test and delete peers."""
+    PERMISSION_PEERS_USE: _Permission.ValueType  # 19
+    """Learn how a peer is reached, its credentials included. Held by gateways."""
+    PERMISSION_PEERS_EXCHANGE: _Permission.ValueType  # 20
+    """Query and fetch from peers, and send to them."""
+    PERMISSION_SOURCES_READ: _Permission.ValueType  # 21
+    """See sources, their schedules and health."""
+    PERMISSION_SOURCES_ADMIN: _Permission.ValueType  # 22
+    """Register, change, test and delete sources."""
+    PERMISSION_SOURCES_RUN: _Permission.ValueType  # 23
+    """Take turns at sources and record what they brought. Held by gateways."""
+    PERMISSION_WORKLIST_READ: _Permission.ValueType  # 24
+    """See the modality worklist and performed procedure steps."""
+    PERMISSION_WORKLIST_WRITE: _Permission.ValueType  # 25
+    """Schedule, change and delete procedure steps."""
+    PERMISSION_WORKLIST_RECORD: _Permission.ValueType  # 26
+    """Record procedure steps that modalities perform. Held by gateways."""
+    PERMISSION_ARCHIVE_WRITE: _Permission.ValueType  # 27
+    """Hand in DICOM objects over HTTP, by upload or STOW-RS."""
+    PERMISSION_ARCHIVE_ADMIN: _Permission.ValueType  # 28
+    """Delete studies, merge patients and set what is kept for how long."""
+    PERMISSION_COMPLETENESS_WRITE: _Permission.ValueType  # 29
+    """Tell what a study consists of: manifests and confirmed counts."""
 
 class Permission(_Permission, metaclass=_PermissionEnumTypeWrapper):
     """Permission is what a caller must hold to use an RPC. A token carries the
@@ -101,4 +127,30 @@ PERMISSION_ACCESS_CHECK_PASSWORD: Permission.ValueType  # 16
 """Sign people in by their password. Held by gateways, which turn the token
 into a session cookie.
 """
+PERMISSION_PEERS_READ: Permission.ValueType  # 17
+"""See which peers are registered, and their health."""
+PERMISSION_PEERS_ADMIN: Permission.ValueType  # 18
+"""Register, change, test and delete peers."""
+PERMISSION_PEERS_USE: Permission.ValueType  # 19
+"""Learn how a peer is reached, its credentials included. Held by gateways."""
+PERMISSION_PEERS_EXCHANGE: Permission.ValueType  # 20
+"""Query and fetch from peers, and send to them."""
+PERMISSION_SOURCES_READ: Permission.ValueType  # 21
+"""See sources, their schedules and health."""
+PERMISSION_SOURCES_ADMIN: Permission.ValueType  # 22
+"""Register, change, test and delete sources."""
+PERMISSION_SOURCES_RUN: Permission.ValueType  # 23
+"""Take turns at sources and record what they brought. Held by gateways."""
+PERMISSION_WORKLIST_READ: Permission.ValueType  # 24
+"""See the modality worklist and performed procedure steps."""
+PERMISSION_WORKLIST_WRITE: Permission.ValueType  # 25
+"""Schedule, change and delete procedure steps."""
+PERMISSION_WORKLIST_RECORD: Permission.ValueType  # 26
+"""Record procedure steps that modalities perform. Held by gateways."""
+PERMISSION_ARCHIVE_WRITE: Permission.ValueType  # 27
+"""Hand in DICOM objects over HTTP, by upload or STOW-RS."""
+PERMISSION_ARCHIVE_ADMIN: Permission.ValueType  # 28
+"""Delete studies, merge patients and set what is kept for how long."""
+PERMISSION_COMPLETENESS_WRITE: Permission.ValueType  # 29
+"""Tell what a study consists of: manifests and confirmed counts."""
 Global___Permission: _TypeAlias = Permission  # noqa: Y015

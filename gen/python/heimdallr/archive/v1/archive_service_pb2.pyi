@@ -122,6 +122,38 @@ STUDY_ORDER_STUDY_DATE_DESCENDING: StudyOrder.ValueType  # 3
 """Latest Study Date first."""
 Global___StudyOrder: _TypeAlias = StudyOrder  # noqa: Y015
 
+class _QueryLevel:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _QueryLevelEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QueryLevel.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    QUERY_LEVEL_UNSPECIFIED: _QueryLevel.ValueType  # 0
+    """Rejected with INVALID_ARGUMENT."""
+    QUERY_LEVEL_PATIENT: _QueryLevel.ValueType  # 1
+    """Patients."""
+    QUERY_LEVEL_STUDY: _QueryLevel.ValueType  # 2
+    """Studies."""
+    QUERY_LEVEL_SERIES: _QueryLevel.ValueType  # 3
+    """Series."""
+    QUERY_LEVEL_INSTANCE: _QueryLevel.ValueType  # 4
+    """Instances."""
+
+class QueryLevel(_QueryLevel, metaclass=_QueryLevelEnumTypeWrapper):
+    """QueryLevel is a level of the information model."""
+
+QUERY_LEVEL_UNSPECIFIED: QueryLevel.ValueType  # 0
+"""Rejected with INVALID_ARGUMENT."""
+QUERY_LEVEL_PATIENT: QueryLevel.ValueType  # 1
+"""Patients."""
+QUERY_LEVEL_STUDY: QueryLevel.ValueType  # 2
+"""Studies."""
+QUERY_LEVEL_SERIES: QueryLevel.ValueType  # 3
+"""Series."""
+QUERY_LEVEL_INSTANCE: QueryLevel.ValueType  # 4
+"""Instances."""
+Global___QueryLevel: _TypeAlias = QueryLevel  # noqa: Y015
+
 @_typing.final
 class Study(_message.Message):
     """Study is one study."""
@@ -148,6 +180,8 @@ class Study(_message.Message):
     FIRST_RECEIVE_TIME_FIELD_NUMBER: _builtins.int
     LAST_RECEIVE_TIME_FIELD_NUMBER: _builtins.int
     CONFLICT_COUNT_FIELD_NUMBER: _builtins.int
+    STUDY_ID_TEXT_FIELD_NUMBER: _builtins.int
+    REFERRING_PHYSICIAN_NAME_FIELD_NUMBER: _builtins.int
     study_id: _builtins.str
     """Our id, UUIDv7."""
     study_instance_uid: _builtins.str
@@ -182,6 +216,10 @@ class Study(_message.Message):
     """Latest generation, from 1."""
     conflict_count: _builtins.int
     """Number of instances kept aside because their SOP Instance UID was taken."""
+    study_id_text: _builtins.str
+    """Study ID (0020,0010)."""
+    referring_physician_name: _builtins.str
+    """Referring Physician's Name (0008,0090)."""
     @_builtins.property
     def modalities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Modalities in Study (0008,0061), sorted."""
@@ -217,10 +255,12 @@ class Study(_message.Message):
         first_receive_time: _timestamp_pb2.Timestamp | None = ...,
         last_receive_time: _timestamp_pb2.Timestamp | None = ...,
         conflict_count: _builtins.int = ...,
+        study_id_text: _builtins.str = ...,
+        referring_physician_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["first_receive_time", b"first_receive_time", "last_receive_time", b"last_receive_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accession_number", b"accession_number", "conflict_count", b"conflict_count", "evidence", b"evidence", "first_receive_time", b"first_receive_time", "generation", b"generation", "instance_count", b"instance_count", "issuer_of_patient_id", b"issuer_of_patient_id", "last_receive_time", b"last_receive_time", "modalities", b"modalities", "patient_birth_date", b"patient_birth_date", "patient_id", b"patient_id", "patient_name", b"patient_name", "patient_sex", b"patient_sex", "series_count", b"series_count", "state", b"state", "study_date", b"study_date", "study_description", b"study_description", "study_id", b"study_id", "study_instance_uid", b"study_instance_uid", "study_time", b"study_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accession_number", b"accession_number", "conflict_count", b"conflict_count", "evidence", b"evidence", "first_receive_time", b"first_receive_time", "generation", b"generation", "instance_count", b"instance_count", "issuer_of_patient_id", b"issuer_of_patient_id", "last_receive_time", b"last_receive_time", "modalities", b"modalities", "patient_birth_date", b"patient_birth_date", "patient_id", b"patient_id", "patient_name", b"patient_name", "patient_sex", b"patient_sex", "referring_physician_name", b"referring_physician_name", "series_count", b"series_count", "state", b"state", "study_date", b"study_date", "study_description", b"study_description", "study_id", b"study_id", "study_id_text", b"study_id_text", "study_instance_uid", b"study_instance_uid", "study_time", b"study_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -239,6 +279,7 @@ class Series(_message.Message):
     SERIES_NUMBER_FIELD_NUMBER: _builtins.int
     BODY_PART_EXAMINED_FIELD_NUMBER: _builtins.int
     INSTANCE_COUNT_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
     series_id: _builtins.str
     """Our id, UUIDv7."""
     series_instance_uid: _builtins.str
@@ -253,6 +294,12 @@ class Series(_message.Message):
     """Body Part Examined (0018,0015)."""
     instance_count: _builtins.int
     """Number of instances."""
+    @_builtins.property
+    def attributes(self) -> _instance_attributes_pb2.InstanceAttributes:
+        """Attributes of one of its instances, the one with the lowest number: what
+        belongs to the series is the same in all. Set by Query alone.
+        """
+
     def __init__(
         self,
         *,
@@ -263,10 +310,11 @@ class Series(_message.Message):
         series_number: _builtins.int | None = ...,
         body_part_examined: _builtins.str = ...,
         instance_count: _builtins.int = ...,
+        attributes: _instance_attributes_pb2.InstanceAttributes | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_series_number", b"_series_number", "series_number", b"series_number"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_series_number", b"_series_number", "attributes", b"attributes", "series_number", b"series_number"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_series_number", b"_series_number", "body_part_examined", b"body_part_examined", "instance_count", b"instance_count", "modality", b"modality", "series_description", b"series_description", "series_id", b"series_id", "series_instance_uid", b"series_instance_uid", "series_number", b"series_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_series_number", b"_series_number", "attributes", b"attributes", "body_part_examined", b"body_part_examined", "instance_count", b"instance_count", "modality", b"modality", "series_description", b"series_description", "series_id", b"series_id", "series_instance_uid", b"series_instance_uid", "series_number", b"series_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__series_number: _TypeAlias = _typing.Literal["series_number"]  # noqa: Y015
     _WhichOneofArgType__series_number: _TypeAlias = _typing.Literal["_series_number", b"_series_number"]  # noqa: Y015
@@ -622,3 +670,382 @@ class FetchResultResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FetchResultResponse: _TypeAlias = FetchResultResponse  # noqa: Y015
+
+@_typing.final
+class AttributeMatch(_message.Message):
+    """AttributeMatch is one matching key. Keys of one query are AND-ed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYWORD_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    WILDCARD_FIELD_NUMBER: _builtins.int
+    RANGE_FIELD_NUMBER: _builtins.int
+    keyword: _builtins.str
+    """Keyword of the attribute (PS3.6), e.g. "PatientID", "StudyDate",
+    "ModalitiesInStudy". Must be one that is indexed.
+    """
+    wildcard: _builtins.str
+    """'*' stands for any characters, '?' for one: wildcard matching."""
+    @_builtins.property
+    def values(self) -> Global___ValueList:
+        """One of these, exactly: single value and list of UID matching. Person
+        names match without regard to case.
+        """
+
+    @_builtins.property
+    def range(self) -> Global___ValueRange:
+        """Between two dates, times or numbers, both included: range matching."""
+
+    def __init__(
+        self,
+        *,
+        keyword: _builtins.str = ...,
+        values: Global___ValueList | None = ...,
+        wildcard: _builtins.str = ...,
+        range: Global___ValueRange | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "range", b"range", "values", b"values", "wildcard", b"wildcard"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["condition", b"condition", "keyword", b"keyword", "range", b"range", "values", b"values", "wildcard", b"wildcard"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_condition: _TypeAlias = _typing.Literal["values", "wildcard", "range"]  # noqa: Y015
+    _WhichOneofArgType_condition: _TypeAlias = _typing.Literal["condition", b"condition"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_condition) -> _WhichOneofReturnType_condition | None: ...
+
+Global___AttributeMatch: _TypeAlias = AttributeMatch  # noqa: Y015
+
+@_typing.final
+class ValueList(_message.Message):
+    """ValueList is a list of values, any of which may match."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The values, 1 to 1,000."""
+
+    def __init__(
+        self,
+        *,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ValueList: _TypeAlias = ValueList  # noqa: Y015
+
+@_typing.final
+class ValueRange(_message.Message):
+    """ValueRange is a range with both ends included."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FROM_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    to: _builtins.str
+    """Highest, as DICOM writes it; empty means open."""
+    def __init__(
+        self,
+        *,
+        to: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from", b"from", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ValueRange: _TypeAlias = ValueRange  # noqa: Y015
+
+@_typing.final
+class QueryRequest(_message.Message):
+    """QueryRequest is the request for Query."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEVEL_FIELD_NUMBER: _builtins.int
+    MATCHES_FIELD_NUMBER: _builtins.int
+    FUZZY_NAMES_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    level: Global___QueryLevel.ValueType
+    """What is looked for."""
+    fuzzy_names: _builtins.bool
+    """Whether person names match by the beginning of any of their words, without
+    regard to case and accents (fuzzymatching of PS3.18).
+    """
+    limit: _builtins.int
+    """At most this many rows; zero means all."""
+    offset: _builtins.int
+    """Rows to leave out first."""
+    @_builtins.property
+    def matches(self) -> _containers.RepeatedCompositeFieldContainer[Global___AttributeMatch]:
+        """What it must match. Keys of higher levels are allowed."""
+
+    def __init__(
+        self,
+        *,
+        level: Global___QueryLevel.ValueType = ...,
+        matches: _abc.Iterable[Global___AttributeMatch] | None = ...,
+        fuzzy_names: _builtins.bool = ...,
+        limit: _builtins.int = ...,
+        offset: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fuzzy_names", b"fuzzy_names", "level", b"level", "limit", b"limit", "matches", b"matches", "offset", b"offset"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueryRequest: _TypeAlias = QueryRequest  # noqa: Y015
+
+@_typing.final
+class Patient(_message.Message):
+    """Patient is one patient, with what its latest study says of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATIENT_KEY_FIELD_NUMBER: _builtins.int
+    PATIENT_ID_FIELD_NUMBER: _builtins.int
+    ISSUER_OF_PATIENT_ID_FIELD_NUMBER: _builtins.int
+    PATIENT_NAME_FIELD_NUMBER: _builtins.int
+    PATIENT_BIRTH_DATE_FIELD_NUMBER: _builtins.int
+    PATIENT_SEX_FIELD_NUMBER: _builtins.int
+    STUDY_COUNT_FIELD_NUMBER: _builtins.int
+    SERIES_COUNT_FIELD_NUMBER: _builtins.int
+    INSTANCE_COUNT_FIELD_NUMBER: _builtins.int
+    patient_key: _builtins.str
+    """Our id, UUIDv7."""
+    patient_id: _builtins.str
+    """Patient ID (0010,0020)."""
+    issuer_of_patient_id: _builtins.str
+    """Issuer of Patient ID (0010,0021)."""
+    patient_name: _builtins.str
+    """Patient's Name (0010,0010)."""
+    patient_birth_date: _builtins.str
+    """Patient's Birth Date (0010,0030), as sent."""
+    patient_sex: _builtins.str
+    """Patient's Sex (0010,0040), as sent."""
+    study_count: _builtins.int
+    """Number of studies."""
+    series_count: _builtins.int
+    """Number of series."""
+    instance_count: _builtins.int
+    """Number of instances."""
+    def __init__(
+        self,
+        *,
+        patient_key: _builtins.str = ...,
+        patient_id: _builtins.str = ...,
+        issuer_of_patient_id: _builtins.str = ...,
+        patient_name: _builtins.str = ...,
+        patient_birth_date: _builtins.str = ...,
+        patient_sex: _builtins.str = ...,
+        study_count: _builtins.int = ...,
+        series_count: _builtins.int = ...,
+        instance_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_count", b"instance_count", "issuer_of_patient_id", b"issuer_of_patient_id", "patient_birth_date", b"patient_birth_date", "patient_id", b"patient_id", "patient_key", b"patient_key", "patient_name", b"patient_name", "patient_sex", b"patient_sex", "series_count", b"series_count", "study_count", b"study_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Patient: _TypeAlias = Patient  # noqa: Y015
+
+@_typing.final
+class QueryRow(_message.Message):
+    """QueryRow is one match, with what is above it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATIENT_FIELD_NUMBER: _builtins.int
+    STUDY_FIELD_NUMBER: _builtins.int
+    SERIES_FIELD_NUMBER: _builtins.int
+    INSTANCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def patient(self) -> Global___Patient:
+        """The patient; set at patient level."""
+
+    @_builtins.property
+    def study(self) -> Global___Study:
+        """The study; set at study level and below."""
+
+    @_builtins.property
+    def series(self) -> Global___Series:
+        """The series; set at series level and below."""
+
+    @_builtins.property
+    def instance(self) -> Global___Instance:
+        """The instance; set at instance level."""
+
+    def __init__(
+        self,
+        *,
+        patient: Global___Patient | None = ...,
+        study: Global___Study | None = ...,
+        series: Global___Series | None = ...,
+        instance: Global___Instance | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance", "patient", b"patient", "series", b"series", "study", b"study"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance", "patient", b"patient", "series", b"series", "study", b"study"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueryRow: _TypeAlias = QueryRow  # noqa: Y015
+
+@_typing.final
+class QueryResponse(_message.Message):
+    """QueryResponse is one batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueryRow]:
+        """At most 200."""
+
+    def __init__(
+        self,
+        *,
+        rows: _abc.Iterable[Global___QueryRow] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rows", b"rows"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QueryResponse: _TypeAlias = QueryResponse  # noqa: Y015
+
+@_typing.final
+class LocateInstancesRequest(_message.Message):
+    """LocateInstancesRequest is the request for LocateInstances. The lists are
+    AND-ed; at least one of them is not empty.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDY_INSTANCE_UIDS_FIELD_NUMBER: _builtins.int
+    SERIES_INSTANCE_UIDS_FIELD_NUMBER: _builtins.int
+    SOP_INSTANCE_UIDS_FIELD_NUMBER: _builtins.int
+    PATIENT_ID_FIELD_NUMBER: _builtins.int
+    patient_id: _builtins.str
+    """Only this Patient ID (0010,0020), when not empty. Exact."""
+    @_builtins.property
+    def study_instance_uids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these studies, at most 1,000."""
+
+    @_builtins.property
+    def series_instance_uids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these series, at most 1,000."""
+
+    @_builtins.property
+    def sop_instance_uids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these instances, at most 10,000."""
+
+    def __init__(
+        self,
+        *,
+        study_instance_uids: _abc.Iterable[_builtins.str] | None = ...,
+        series_instance_uids: _abc.Iterable[_builtins.str] | None = ...,
+        sop_instance_uids: _abc.Iterable[_builtins.str] | None = ...,
+        patient_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["patient_id", b"patient_id", "series_instance_uids", b"series_instance_uids", "sop_instance_uids", b"sop_instance_uids", "study_instance_uids", b"study_instance_uids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LocateInstancesRequest: _TypeAlias = LocateInstancesRequest  # noqa: Y015
+
+@_typing.final
+class LocatedInstance(_message.Message):
+    """LocatedInstance says where the bytes of an instance are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STUDY_INSTANCE_UID_FIELD_NUMBER: _builtins.int
+    SERIES_INSTANCE_UID_FIELD_NUMBER: _builtins.int
+    SOP_INSTANCE_UID_FIELD_NUMBER: _builtins.int
+    SOP_CLASS_UID_FIELD_NUMBER: _builtins.int
+    TRANSFER_SYNTAX_UID_FIELD_NUMBER: _builtins.int
+    NUMBER_OF_FRAMES_FIELD_NUMBER: _builtins.int
+    BLOB_FIELD_NUMBER: _builtins.int
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    STUDY_ID_FIELD_NUMBER: _builtins.int
+    SERIES_ID_FIELD_NUMBER: _builtins.int
+    study_instance_uid: _builtins.str
+    """Study Instance UID (0020,000D)."""
+    series_instance_uid: _builtins.str
+    """Series Instance UID (0020,000E)."""
+    sop_instance_uid: _builtins.str
+    """SOP Instance UID (0008,0018)."""
+    sop_class_uid: _builtins.str
+    """SOP Class UID (0008,0016)."""
+    transfer_syntax_uid: _builtins.str
+    """Transfer syntax of the stored bytes."""
+    number_of_frames: _builtins.int
+    """Number of Frames (0028,0008); zero when the instance does not say."""
+    instance_id: _builtins.str
+    """Our id of the instance."""
+    study_id: _builtins.str
+    """Our id of the study."""
+    series_id: _builtins.str
+    """Our id of the series."""
+    @_builtins.property
+    def blob(self) -> _blob_ref_pb2.BlobRef:
+        """Its bytes."""
+
+    def __init__(
+        self,
+        *,
+        study_instance_uid: _builtins.str = ...,
+        series_instance_uid: _builtins.str = ...,
+        sop_instance_uid: _builtins.str = ...,
+        sop_class_uid: _builtins.str = ...,
+        transfer_syntax_uid: _builtins.str = ...,
+        number_of_frames: _builtins.int = ...,
+        blob: _blob_ref_pb2.BlobRef | None = ...,
+        instance_id: _builtins.str = ...,
+        study_id: _builtins.str = ...,
+        series_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "instance_id", b"instance_id", "number_of_frames", b"number_of_frames", "series_id", b"series_id", "series_instance_uid", b"series_instance_uid", "sop_class_uid", b"sop_class_uid", "sop_instance_uid", b"sop_instance_uid", "study_id", b"study_id", "study_instance_uid", b"study_instance_uid", "transfer_syntax_uid", b"transfer_syntax_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LocatedInstance: _TypeAlias = LocatedInstance  # noqa: Y015
+
+@_typing.final
+class LocateInstancesResponse(_message.Message):
+    """LocateInstancesResponse is one batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANCES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def instances(self) -> _containers.RepeatedCompositeFieldContainer[Global___LocatedInstance]:
+        """At most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        instances: _abc.Iterable[Global___LocatedInstance] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instances", b"instances"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LocateInstancesResponse: _TypeAlias = LocateInstancesResponse  # noqa: Y015

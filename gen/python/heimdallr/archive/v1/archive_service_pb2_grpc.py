@@ -60,6 +60,16 @@ class ArchiveServiceStub:
                 request_serializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.FetchResultRequest.SerializeToString,
                 response_deserializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.FetchResultResponse.FromString,
                 _registered_method=True)
+        self.Query = channel.unary_stream(
+                '/heimdallr.archive.v1.ArchiveService/Query',
+                request_serializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.QueryRequest.SerializeToString,
+                response_deserializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.QueryResponse.FromString,
+                _registered_method=True)
+        self.LocateInstances = channel.unary_stream(
+                '/heimdallr.archive.v1.ArchiveService/LocateInstances',
+                request_serializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.LocateInstancesRequest.SerializeToString,
+                response_deserializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.LocateInstancesResponse.FromString,
+                _registered_method=True)
 
 
 class ArchiveServiceServicer:
@@ -112,6 +122,26 @@ class ArchiveServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Query(self, request, context):
+        """Query finds what matches at one level of the DICOM information model, with
+        the matching kinds of C-FIND and QIDO-RS (PS3.4 C.2.2.2, PS3.18 8.3.4).
+        Rows come in a stable order, in batches, as they are read.
+        Fails with ERROR_REASON_INVALID_FIELD.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LocateInstances(self, request, context):
+        """LocateInstances finds the bytes of instances by their UIDs, for what hands
+        them on: C-MOVE, C-GET, WADO-RS, storage commitment. In batches, ordered
+        by series number, then instance number.
+        Fails with ERROR_REASON_INVALID_FIELD; nothing found is an empty stream.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ArchiveServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -139,6 +169,16 @@ def add_ArchiveServiceServicer_to_server(servicer, server):
                     servicer.FetchResult,
                     request_deserializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.FetchResultRequest.FromString,
                     response_serializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.FetchResultResponse.SerializeToString,
+            ),
+            'Query': grpc.unary_stream_rpc_method_handler(
+                    servicer.Query,
+                    request_deserializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.QueryRequest.FromString,
+                    response_serializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.QueryResponse.SerializeToString,
+            ),
+            'LocateInstances': grpc.unary_stream_rpc_method_handler(
+                    servicer.LocateInstances,
+                    request_deserializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.LocateInstancesRequest.FromString,
+                    response_serializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.LocateInstancesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -277,6 +317,60 @@ class ArchiveService:
             '/heimdallr.archive.v1.ArchiveService/FetchResult',
             heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.FetchResultRequest.SerializeToString,
             heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.FetchResultResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Query(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/heimdallr.archive.v1.ArchiveService/Query',
+            heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.QueryRequest.SerializeToString,
+            heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.QueryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LocateInstances(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/heimdallr.archive.v1.ArchiveService/LocateInstances',
+            heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.LocateInstancesRequest.SerializeToString,
+            heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.LocateInstancesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -59,6 +59,18 @@ class ArchiveServiceStub:
     Fails with ERROR_REASON_STUDY_NOT_FOUND, ERROR_REASON_BLOB_NOT_FOUND or
     ERROR_REASON_BLOB_CORRUPT.
     """
+    Query: _grpc.UnaryStreamMultiCallable[_archive_service_pb2.QueryRequest, _archive_service_pb2.QueryResponse]
+    """Query finds what matches at one level of the DICOM information model, with
+    the matching kinds of C-FIND and QIDO-RS (PS3.4 C.2.2.2, PS3.18 8.3.4).
+    Rows come in a stable order, in batches, as they are read.
+    Fails with ERROR_REASON_INVALID_FIELD.
+    """
+    LocateInstances: _grpc.UnaryStreamMultiCallable[_archive_service_pb2.LocateInstancesRequest, _archive_service_pb2.LocateInstancesResponse]
+    """LocateInstances finds the bytes of instances by their UIDs, for what hands
+    them on: C-MOVE, C-GET, WADO-RS, storage commitment. In batches, ordered
+    by series number, then instance number.
+    Fails with ERROR_REASON_INVALID_FIELD; nothing found is an empty stream.
+    """
 
 @_typing.type_check_only
 class ArchiveServiceAsyncStub(ArchiveServiceStub):
@@ -90,6 +102,18 @@ class ArchiveServiceAsyncStub(ArchiveServiceStub):
     chunks of at most 1 MiB, checked like FetchInstance.
     Fails with ERROR_REASON_STUDY_NOT_FOUND, ERROR_REASON_BLOB_NOT_FOUND or
     ERROR_REASON_BLOB_CORRUPT.
+    """
+    Query: _aio.UnaryStreamMultiCallable[_archive_service_pb2.QueryRequest, _archive_service_pb2.QueryResponse]  # type: ignore[assignment]
+    """Query finds what matches at one level of the DICOM information model, with
+    the matching kinds of C-FIND and QIDO-RS (PS3.4 C.2.2.2, PS3.18 8.3.4).
+    Rows come in a stable order, in batches, as they are read.
+    Fails with ERROR_REASON_INVALID_FIELD.
+    """
+    LocateInstances: _aio.UnaryStreamMultiCallable[_archive_service_pb2.LocateInstancesRequest, _archive_service_pb2.LocateInstancesResponse]  # type: ignore[assignment]
+    """LocateInstances finds the bytes of instances by their UIDs, for what hands
+    them on: C-MOVE, C-GET, WADO-RS, storage commitment. In batches, ordered
+    by series number, then instance number.
+    Fails with ERROR_REASON_INVALID_FIELD; nothing found is an empty stream.
     """
 
 class ArchiveServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -149,6 +173,30 @@ class ArchiveServiceServicer(metaclass=_abc_1.ABCMeta):
         chunks of at most 1 MiB, checked like FetchInstance.
         Fails with ERROR_REASON_STUDY_NOT_FOUND, ERROR_REASON_BLOB_NOT_FOUND or
         ERROR_REASON_BLOB_CORRUPT.
+        """
+
+    @_abc_1.abstractmethod
+    def Query(
+        self,
+        request: _archive_service_pb2.QueryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_archive_service_pb2.QueryResponse], _abc.AsyncIterator[_archive_service_pb2.QueryResponse]]:
+        """Query finds what matches at one level of the DICOM information model, with
+        the matching kinds of C-FIND and QIDO-RS (PS3.4 C.2.2.2, PS3.18 8.3.4).
+        Rows come in a stable order, in batches, as they are read.
+        Fails with ERROR_REASON_INVALID_FIELD.
+        """
+
+    @_abc_1.abstractmethod
+    def LocateInstances(
+        self,
+        request: _archive_service_pb2.LocateInstancesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_archive_service_pb2.LocateInstancesResponse], _abc.AsyncIterator[_archive_service_pb2.LocateInstancesResponse]]:
+        """LocateInstances finds the bytes of instances by their UIDs, for what hands
+        them on: C-MOVE, C-GET, WADO-RS, storage commitment. In batches, ordered
+        by series number, then instance number.
+        Fails with ERROR_REASON_INVALID_FIELD; nothing found is an empty stream.
         """
 
 def add_ArchiveServiceServicer_to_server(servicer: ArchiveServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -168,6 +168,67 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Metadata: none.
     """
+    ERROR_REASON_PEER_NOT_FOUND: _ErrorReason.ValueType  # 27
+    """The peer is unknown. Status: NOT_FOUND.
+
+    Metadata: `peer`.
+    """
+    ERROR_REASON_PEER_EXISTS: _ErrorReason.ValueType  # 28
+    """A peer of that name, or of that AE title and address, exists.
+    Status: ALREADY_EXISTS.
+
+    Metadata: `field`.
+    """
+    ERROR_REASON_PEER_UNREACHABLE: _ErrorReason.ValueType  # 29
+    """The peer cannot be reached now, or broke off. Status: UNAVAILABLE.
+
+    Metadata: `peer`, `step` (connect, associate, tls, message, http).
+    """
+    ERROR_REASON_PEER_REFUSED: _ErrorReason.ValueType  # 30
+    """The peer answered, and refused. Status: FAILED_PRECONDITION.
+
+    Metadata: `peer`, `status` (DIMSE status in hexadecimal, or HTTP code),
+    `rule`.
+    """
+    ERROR_REASON_PEER_OUTSIDE: _ErrorReason.ValueType  # 31
+    """The peer lies outside the trust zone: nothing identified may go there.
+    Status: FAILED_PRECONDITION.
+
+    Metadata: `peer`.
+    """
+    ERROR_REASON_SOURCE_NOT_FOUND: _ErrorReason.ValueType  # 32
+    """The source is unknown. Status: NOT_FOUND.
+
+    Metadata: `source_id`.
+    """
+    ERROR_REASON_PROCEDURE_STEP_NOT_FOUND: _ErrorReason.ValueType  # 33
+    """The scheduled or performed procedure step is unknown. Status: NOT_FOUND.
+
+    Metadata: none.
+    """
+    ERROR_REASON_PROCEDURE_STEP_STATE: _ErrorReason.ValueType  # 34
+    """The procedure step is in a state that does not allow the change, or one of
+    that UID exists. Status: FAILED_PRECONDITION.
+
+    Metadata: `state`.
+    """
+    ERROR_REASON_PATIENT_NOT_FOUND: _ErrorReason.ValueType  # 35
+    """The patient is unknown. Status: NOT_FOUND.
+
+    Metadata: none.
+    """
+    ERROR_REASON_STUDY_KEPT: _ErrorReason.ValueType  # 36
+    """A rule keeps the study: it may not be deleted now.
+    Status: FAILED_PRECONDITION.
+
+    Metadata: `rule`.
+    """
+    ERROR_REASON_IMAGE_NOT_RENDERABLE: _ErrorReason.ValueType  # 37
+    """The pixels cannot be decoded or rendered, for a reason that lies in the
+    image. Status: FAILED_PRECONDITION.
+
+    Metadata: `rule`.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists every value that `google.rpc.ErrorInfo.reason` may take
@@ -321,5 +382,66 @@ ERROR_REASON_SIGN_IN_REFUSED: ErrorReason.ValueType  # 26
 Status: UNAUTHENTICATED.
 
 Metadata: none.
+"""
+ERROR_REASON_PEER_NOT_FOUND: ErrorReason.ValueType  # 27
+"""The peer is unknown. Status: NOT_FOUND.
+
+Metadata: `peer`.
+"""
+ERROR_REASON_PEER_EXISTS: ErrorReason.ValueType  # 28
+"""A peer of that name, or of that AE title and address, exists.
+Status: ALREADY_EXISTS.
+
+Metadata: `field`.
+"""
+ERROR_REASON_PEER_UNREACHABLE: ErrorReason.ValueType  # 29
+"""The peer cannot be reached now, or broke off. Status: UNAVAILABLE.
+
+Metadata: `peer`, `step` (connect, associate, tls, message, http).
+"""
+ERROR_REASON_PEER_REFUSED: ErrorReason.ValueType  # 30
+"""The peer answered, and refused. Status: FAILED_PRECONDITION.
+
+Metadata: `peer`, `status` (DIMSE status in hexadecimal, or HTTP code),
+`rule`.
+"""
+ERROR_REASON_PEER_OUTSIDE: ErrorReason.ValueType  # 31
+"""The peer lies outside the trust zone: nothing identified may go there.
+Status: FAILED_PRECONDITION.
+
+Metadata: `peer`.
+"""
+ERROR_REASON_SOURCE_NOT_FOUND: ErrorReason.ValueType  # 32
+"""The source is unknown. Status: NOT_FOUND.
+
+Metadata: `source_id`.
+"""
+ERROR_REASON_PROCEDURE_STEP_NOT_FOUND: ErrorReason.ValueType  # 33
+"""The scheduled or performed procedure step is unknown. Status: NOT_FOUND.
+
+Metadata: none.
+"""
+ERROR_REASON_PROCEDURE_STEP_STATE: ErrorReason.ValueType  # 34
+"""The procedure step is in a state that does not allow the change, or one of
+that UID exists. Status: FAILED_PRECONDITION.
+
+Metadata: `state`.
+"""
+ERROR_REASON_PATIENT_NOT_FOUND: ErrorReason.ValueType  # 35
+"""The patient is unknown. Status: NOT_FOUND.
+
+Metadata: none.
+"""
+ERROR_REASON_STUDY_KEPT: ErrorReason.ValueType  # 36
+"""A rule keeps the study: it may not be deleted now.
+Status: FAILED_PRECONDITION.
+
+Metadata: `rule`.
+"""
+ERROR_REASON_IMAGE_NOT_RENDERABLE: ErrorReason.ValueType  # 37
+"""The pixels cannot be decoded or rendered, for a reason that lies in the
+image. Status: FAILED_PRECONDITION.
+
+Metadata: `rule`.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

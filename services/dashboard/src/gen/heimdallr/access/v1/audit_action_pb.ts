@@ -9,7 +9,7 @@ import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file heimdallr/access/v1/audit_action.proto.
  */
 export const file_heimdallr_access_v1_audit_action: GenFile = /*@__PURE__*/
-  fileDesc("CiZoZWltZGFsbHIvYWNjZXNzL3YxL2F1ZGl0X2FjdGlvbi5wcm90bxITaGVpbWRhbGxyLmFjY2Vzcy52MSreAwoLQXVkaXRBY3Rpb24SHAoYQVVESVRfQUNUSU9OX1VOU1BFQ0lGSUVEEAASFQoRQVVESVRfQUNUSU9OX05PTkUQARIXChNBVURJVF9BQ1RJT05fSU5HRVNUEAISFwoTQVVESVRfQUNUSU9OX1NFQVJDSBADEhUKEUFVRElUX0FDVElPTl9SRUFEEAQSFgoSQVVESVRfQUNUSU9OX0ZFVENIEAUSGwoXQVVESVRfQUNUSU9OX1NUQVJUX1dPUksQBhIcChhBVURJVF9BQ1RJT05fUkVQTEFZX1dPUksQBxIcChhBVURJVF9BQ1RJT05fQ0FOQ0VMX1dPUksQCBIgChxBVURJVF9BQ1RJT05fUFJJT1JJVElaRV9XT1JLEAkSGAoUQVVESVRfQUNUSU9OX0NPTlZFUlQQChIYChRBVURJVF9BQ1RJT05fQU5BTFlaRRALEhcKE0FVRElUX0FDVElPTl9SRVBPUlQQDBIYChRBVURJVF9BQ1RJT05fU0lHTl9JThANEhwKGEFVRElUX0FDVElPTl9JU1NVRV9UT0tFThAOEhwKGEFVRElUX0FDVElPTl9DSEFOR0VfVVNFUhAPEhsKF0FVRElUX0FDVElPTl9SRUFEX0FVRElUEBBiBnByb3RvMw");
+  fileDesc("CiZoZWltZGFsbHIvYWNjZXNzL3YxL2F1ZGl0X2FjdGlvbi5wcm90bxITaGVpbWRhbGxyLmFjY2Vzcy52MSrgBwoLQXVkaXRBY3Rpb24SHAoYQVVESVRfQUNUSU9OX1VOU1BFQ0lGSUVEEAASFQoRQVVESVRfQUNUSU9OX05PTkUQARIXChNBVURJVF9BQ1RJT05fSU5HRVNUEAISFwoTQVVESVRfQUNUSU9OX1NFQVJDSBADEhUKEUFVRElUX0FDVElPTl9SRUFEEAQSFgoSQVVESVRfQUNUSU9OX0ZFVENIEAUSGwoXQVVESVRfQUNUSU9OX1NUQVJUX1dPUksQBhIcChhBVURJVF9BQ1RJT05fUkVQTEFZX1dPUksQBxIcChhBVURJVF9BQ1RJT05fQ0FOQ0VMX1dPUksQCBIgChxBVURJVF9BQ1RJT05fUFJJT1JJVElaRV9XT1JLEAkSGAoUQVVESVRfQUNUSU9OX0NPTlZFUlQQChIYChRBVURJVF9BQ1RJT05fQU5BTFlaRRALEhcKE0FVRElUX0FDVElPTl9SRVBPUlQQDBIYChRBVURJVF9BQ1RJT05fU0lHTl9JThANEhwKGEFVRElUX0FDVElPTl9JU1NVRV9UT0tFThAOEhwKGEFVRElUX0FDVElPTl9DSEFOR0VfVVNFUhAPEhsKF0FVRElUX0FDVElPTl9SRUFEX0FVRElUEBASHAoYQVVESVRfQUNUSU9OX0NIQU5HRV9QRUVSEBESGQoVQVVESVRfQUNUSU9OX1VTRV9QRUVSEBISGgoWQVVESVRfQUNUSU9OX1RFU1RfUEVFUhATEhwKGEFVRElUX0FDVElPTl9TRUFSQ0hfUEVFUhAUEiMKH0FVRElUX0FDVElPTl9SRVRSSUVWRV9GUk9NX1BFRVIQFRIdChlBVURJVF9BQ1RJT05fU0VORF9UT19QRUVSEBYSHgoaQVVESVRfQUNUSU9OX0NIQU5HRV9TT1VSQ0UQFxIgChxBVURJVF9BQ1RJT05fQ0hBTkdFX1dPUktMSVNUEBgSIAocQVVESVRfQUNUSU9OX1NFQVJDSF9XT1JLTElTVBAZEiYKIkFVRElUX0FDVElPTl9SRUNPUkRfUFJPQ0VEVVJFX1NURVAQGhIdChlBVURJVF9BQ1RJT05fREVMRVRFX1NUVURZEBsSHwobQVVESVRfQUNUSU9OX01FUkdFX1BBVElFTlRTEBwSIQodQVVESVRfQUNUSU9OX0NIQU5HRV9SRVRFTlRJT04QHRIhCh1BVURJVF9BQ1RJT05fREVDTEFSRV9DT01QTEVURRAeEhYKEkFVRElUX0FDVElPTl9TQ1JVQhAfEh8KG0FVRElUX0FDVElPTl9DT01NSVRfU1RPUkFHRRAgYgZwcm90bzM");
 
 /**
  * AuditAction names what a call does, for the audit trail. Values are never
@@ -137,6 +137,118 @@ export enum AuditAction {
    * @generated from enum value: AUDIT_ACTION_READ_AUDIT = 16;
    */
   READ_AUDIT = 16,
+
+  /**
+   * A peer was registered, changed or deleted.
+   *
+   * @generated from enum value: AUDIT_ACTION_CHANGE_PEER = 17;
+   */
+  CHANGE_PEER = 17,
+
+  /**
+   * A peer's address and credentials were given to a gateway.
+   *
+   * @generated from enum value: AUDIT_ACTION_USE_PEER = 18;
+   */
+  USE_PEER = 18,
+
+  /**
+   * A peer or source was tested.
+   *
+   * @generated from enum value: AUDIT_ACTION_TEST_PEER = 19;
+   */
+  TEST_PEER = 19,
+
+  /**
+   * A peer was searched.
+   *
+   * @generated from enum value: AUDIT_ACTION_SEARCH_PEER = 20;
+   */
+  SEARCH_PEER = 20,
+
+  /**
+   * Instances were fetched from a peer.
+   *
+   * @generated from enum value: AUDIT_ACTION_RETRIEVE_FROM_PEER = 21;
+   */
+  RETRIEVE_FROM_PEER = 21,
+
+  /**
+   * Instances were sent to a peer.
+   *
+   * @generated from enum value: AUDIT_ACTION_SEND_TO_PEER = 22;
+   */
+  SEND_TO_PEER = 22,
+
+  /**
+   * A source was registered, changed or deleted.
+   *
+   * @generated from enum value: AUDIT_ACTION_CHANGE_SOURCE = 23;
+   */
+  CHANGE_SOURCE = 23,
+
+  /**
+   * The worklist was changed.
+   *
+   * @generated from enum value: AUDIT_ACTION_CHANGE_WORKLIST = 24;
+   */
+  CHANGE_WORKLIST = 24,
+
+  /**
+   * The worklist was searched.
+   *
+   * @generated from enum value: AUDIT_ACTION_SEARCH_WORKLIST = 25;
+   */
+  SEARCH_WORKLIST = 25,
+
+  /**
+   * A performed procedure step was recorded.
+   *
+   * @generated from enum value: AUDIT_ACTION_RECORD_PROCEDURE_STEP = 26;
+   */
+  RECORD_PROCEDURE_STEP = 26,
+
+  /**
+   * A study was deleted.
+   *
+   * @generated from enum value: AUDIT_ACTION_DELETE_STUDY = 27;
+   */
+  DELETE_STUDY = 27,
+
+  /**
+   * Patients were merged or a merge was undone.
+   *
+   * @generated from enum value: AUDIT_ACTION_MERGE_PATIENTS = 28;
+   */
+  MERGE_PATIENTS = 28,
+
+  /**
+   * A retention rule was changed.
+   *
+   * @generated from enum value: AUDIT_ACTION_CHANGE_RETENTION = 29;
+   */
+  CHANGE_RETENTION = 29,
+
+  /**
+   * A study was declared complete, or what it consists of was told.
+   *
+   * @generated from enum value: AUDIT_ACTION_DECLARE_COMPLETE = 30;
+   */
+  DECLARE_COMPLETE = 30,
+
+  /**
+   * What is stored was checked against its hashes.
+   *
+   * @generated from enum value: AUDIT_ACTION_SCRUB = 31;
+   */
+  SCRUB = 31,
+
+  /**
+   * Storage of instances was committed to a peer.
+   *
+   * @generated from enum value: AUDIT_ACTION_COMMIT_STORAGE = 32;
+   */
+  COMMIT_STORAGE = 32,
 }
 
 /**

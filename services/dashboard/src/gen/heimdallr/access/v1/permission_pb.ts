@@ -9,7 +9,7 @@ import { enumDesc, fileDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file heimdallr/access/v1/permission.proto.
  */
 export const file_heimdallr_access_v1_permission: GenFile = /*@__PURE__*/
-  fileDesc("CiRoZWltZGFsbHIvYWNjZXNzL3YxL3Blcm1pc3Npb24ucHJvdG8SE2hlaW1kYWxsci5hY2Nlc3MudjEqiAQKClBlcm1pc3Npb24SGgoWUEVSTUlTU0lPTl9VTlNQRUNJRklFRBAAEhsKF1BFUk1JU1NJT05fQVJDSElWRV9SRUFEEAESGwoXUEVSTUlTU0lPTl9JTlRBS0VfV1JJVEUQAhIcChhQRVJNSVNTSU9OX1dPUktGTE9XX1JFQUQQAxIdChlQRVJNSVNTSU9OX1dPUktGTE9XX1dSSVRFEAQSHQoZUEVSTUlTU0lPTl9DT05WRVJTSU9OX1JVThAFEhwKGFBFUk1JU1NJT05fQU5BTFlTSVNfUkVBRBAGEhsKF1BFUk1JU1NJT05fQU5BTFlTSVNfUlVOEAcSHAoYUEVSTUlTU0lPTl9SRVBPUlRJTkdfUlVOEAgSGgoWUEVSTUlTU0lPTl9FVkVOVFNfUkVBRBAJEh0KGVBFUk1JU1NJT05fQUNDRVNTX1NJR05fSU4QChIaChZQRVJNSVNTSU9OX0FDQ0VTU19TRUxGEAsSGwoXUEVSTUlTU0lPTl9BQ0NFU1NfQURNSU4QDBIaChZQRVJNSVNTSU9OX0FVRElUX1dSSVRFEA0SGQoVUEVSTUlTU0lPTl9BVURJVF9SRUFEEA4SHgoaUEVSTUlTU0lPTl9SRUZMRUNUSU9OX1JFQUQQDxIkCiBQRVJNSVNTSU9OX0FDQ0VTU19DSEVDS19QQVNTV09SRBAQYgZwcm90bzM");
+  fileDesc("CiRoZWltZGFsbHIvYWNjZXNzL3YxL3Blcm1pc3Npb24ucHJvdG8SE2hlaW1kYWxsci5hY2Nlc3MudjEqiwcKClBlcm1pc3Npb24SGgoWUEVSTUlTU0lPTl9VTlNQRUNJRklFRBAAEhsKF1BFUk1JU1NJT05fQVJDSElWRV9SRUFEEAESGwoXUEVSTUlTU0lPTl9JTlRBS0VfV1JJVEUQAhIcChhQRVJNSVNTSU9OX1dPUktGTE9XX1JFQUQQAxIdChlQRVJNSVNTSU9OX1dPUktGTE9XX1dSSVRFEAQSHQoZUEVSTUlTU0lPTl9DT05WRVJTSU9OX1JVThAFEhwKGFBFUk1JU1NJT05fQU5BTFlTSVNfUkVBRBAGEhsKF1BFUk1JU1NJT05fQU5BTFlTSVNfUlVOEAcSHAoYUEVSTUlTU0lPTl9SRVBPUlRJTkdfUlVOEAgSGgoWUEVSTUlTU0lPTl9FVkVOVFNfUkVBRBAJEh0KGVBFUk1JU1NJT05fQUNDRVNTX1NJR05fSU4QChIaChZQRVJNSVNTSU9OX0FDQ0VTU19TRUxGEAsSGwoXUEVSTUlTU0lPTl9BQ0NFU1NfQURNSU4QDBIaChZQRVJNSVNTSU9OX0FVRElUX1dSSVRFEA0SGQoVUEVSTUlTU0lPTl9BVURJVF9SRUFEEA4SHgoaUEVSTUlTU0lPTl9SRUZMRUNUSU9OX1JFQUQQDxIkCiBQRVJNSVNTSU9OX0FDQ0VTU19DSEVDS19QQVNTV09SRBAQEhkKFVBFUk1JU1NJT05fUEVFUlNfUkVBRBAREhoKFlBFUk1JU1NJT05fUEVFUlNfQURNSU4QEhIYChRQRVJNSVNTSU9OX1BFRVJTX1VTRRATEh0KGVBFUk1JU1NJT05fUEVFUlNfRVhDSEFOR0UQFBIbChdQRVJNSVNTSU9OX1NPVVJDRVNfUkVBRBAVEhwKGFBFUk1JU1NJT05fU09VUkNFU19BRE1JThAWEhoKFlBFUk1JU1NJT05fU09VUkNFU19SVU4QFxIcChhQRVJNSVNTSU9OX1dPUktMSVNUX1JFQUQQGBIdChlQRVJNSVNTSU9OX1dPUktMSVNUX1dSSVRFEBkSHgoaUEVSTUlTU0lPTl9XT1JLTElTVF9SRUNPUkQQGhIcChhQRVJNSVNTSU9OX0FSQ0hJVkVfV1JJVEUQGxIcChhQRVJNSVNTSU9OX0FSQ0hJVkVfQURNSU4QHBIhCh1QRVJNSVNTSU9OX0NPTVBMRVRFTkVTU19XUklURRAdYgZwcm90bzM");
 
 /**
  * Permission is what a caller must hold to use an RPC. A token carries the
@@ -138,6 +138,97 @@ export enum Permission {
    * @generated from enum value: PERMISSION_ACCESS_CHECK_PASSWORD = 16;
    */
   ACCESS_CHECK_PASSWORD = 16,
+
+  /**
+   * See which peers are registered, and their health.
+   *
+   * @generated from enum value: PERMISSION_PEERS_READ = 17;
+   */
+  PEERS_READ = 17,
+
+  /**
+   * Register, change, test and delete peers.
+   *
+   * @generated from enum value: PERMISSION_PEERS_ADMIN = 18;
+   */
+  PEERS_ADMIN = 18,
+
+  /**
+   * Learn how a peer is reached, its credentials included. Held by gateways.
+   *
+   * @generated from enum value: PERMISSION_PEERS_USE = 19;
+   */
+  PEERS_USE = 19,
+
+  /**
+   * Query and fetch from peers, and send to them.
+   *
+   * @generated from enum value: PERMISSION_PEERS_EXCHANGE = 20;
+   */
+  PEERS_EXCHANGE = 20,
+
+  /**
+   * See sources, their schedules and health.
+   *
+   * @generated from enum value: PERMISSION_SOURCES_READ = 21;
+   */
+  SOURCES_READ = 21,
+
+  /**
+   * Register, change, test and delete sources.
+   *
+   * @generated from enum value: PERMISSION_SOURCES_ADMIN = 22;
+   */
+  SOURCES_ADMIN = 22,
+
+  /**
+   * Take turns at sources and record what they brought. Held by gateways.
+   *
+   * @generated from enum value: PERMISSION_SOURCES_RUN = 23;
+   */
+  SOURCES_RUN = 23,
+
+  /**
+   * See the modality worklist and performed procedure steps.
+   *
+   * @generated from enum value: PERMISSION_WORKLIST_READ = 24;
+   */
+  WORKLIST_READ = 24,
+
+  /**
+   * Schedule, change and delete procedure steps.
+   *
+   * @generated from enum value: PERMISSION_WORKLIST_WRITE = 25;
+   */
+  WORKLIST_WRITE = 25,
+
+  /**
+   * Record procedure steps that modalities perform. Held by gateways.
+   *
+   * @generated from enum value: PERMISSION_WORKLIST_RECORD = 26;
+   */
+  WORKLIST_RECORD = 26,
+
+  /**
+   * Hand in DICOM objects over HTTP, by upload or STOW-RS.
+   *
+   * @generated from enum value: PERMISSION_ARCHIVE_WRITE = 27;
+   */
+  ARCHIVE_WRITE = 27,
+
+  /**
+   * Delete studies, merge patients and set what is kept for how long.
+   *
+   * @generated from enum value: PERMISSION_ARCHIVE_ADMIN = 28;
+   */
+  ARCHIVE_ADMIN = 28,
+
+  /**
+   * Tell what a study consists of: manifests and confirmed counts.
+   *
+   * @generated from enum value: PERMISSION_COMPLETENESS_WRITE = 29;
+   */
+  COMPLETENESS_WRITE = 29,
 }
 
 /**

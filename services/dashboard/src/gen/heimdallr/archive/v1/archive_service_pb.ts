@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file heimdallr/archive/v1/archive_service.proto.
  */
 export const file_heimdallr_archive_v1_archive_service: GenFile = /*@__PURE__*/
-  fileDesc("CipoZWltZGFsbHIvYXJjaGl2ZS92MS9hcmNoaXZlX3NlcnZpY2UucHJvdG8SFGhlaW1kYWxsci5hcmNoaXZlLnYxIssECgVTdHVkeRIQCghzdHVkeV9pZBgBIAEoCRIaChJzdHVkeV9pbnN0YW5jZV91aWQYAiABKAkSEgoKcGF0aWVudF9pZBgDIAEoCRIcChRpc3N1ZXJfb2ZfcGF0aWVudF9pZBgEIAEoCRIUCgxwYXRpZW50X25hbWUYBSABKAkSGgoScGF0aWVudF9iaXJ0aF9kYXRlGAYgASgJEhMKC3BhdGllbnRfc2V4GAcgASgJEhIKCnN0dWR5X2RhdGUYCCABKAkSEgoKc3R1ZHlfdGltZRgJIAEoCRIYChBhY2Nlc3Npb25fbnVtYmVyGAogASgJEhkKEXN0dWR5X2Rlc2NyaXB0aW9uGAsgASgJEhIKCm1vZGFsaXRpZXMYDCADKAkSFAoMc2VyaWVzX2NvdW50GA0gASgFEhYKDmluc3RhbmNlX2NvdW50GA4gASgFEi8KBXN0YXRlGA8gASgOMiAuaGVpbWRhbGxyLmFyY2hpdmUudjEuU3R1ZHlTdGF0ZRIwCghldmlkZW5jZRgQIAEoDjIeLmhlaW1kYWxsci5hcmNoaXZlLnYxLkV2aWRlbmNlEhIKCmdlbmVyYXRpb24YESABKAUSNgoSZmlyc3RfcmVjZWl2ZV90aW1lGBIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1ChFsYXN0X3JlY2VpdmVfdGltZRgTIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOY29uZmxpY3RfY291bnQYFCABKAUiyAEKBlNlcmllcxIRCglzZXJpZXNfaWQYASABKAkSGwoTc2VyaWVzX2luc3RhbmNlX3VpZBgCIAEoCRIQCghtb2RhbGl0eRgDIAEoCRIaChJzZXJpZXNfZGVzY3JpcHRpb24YBCABKAkSGgoNc2VyaWVzX251bWJlchgFIAEoBUgAiAEBEhoKEmJvZHlfcGFydF9leGFtaW5lZBgGIAEoCRIWCg5pbnN0YW5jZV9jb3VudBgHIAEoBUIQCg5fc2VyaWVzX251bWJlciLQAQoISW5zdGFuY2USEwoLaW5zdGFuY2VfaWQYASABKAkSPAoKYXR0cmlidXRlcxgCIAEoCzIoLmhlaW1kYWxsci5pbWFnaW5nLnYxLkluc3RhbmNlQXR0cmlidXRlcxIrCgRibG9iGAMgASgLMh0uaGVpbWRhbGxyLmltYWdpbmcudjEuQmxvYlJlZhISCgpnZW5lcmF0aW9uGAQgASgFEjAKDHJlY2VpdmVfdGltZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAitwIKEkxpc3RTdHVkaWVzUmVxdWVzdBIRCglwYWdlX3NpemUYASABKAUSEgoKcGFnZV90b2tlbhgCIAEoCRIvCgVzdGF0ZRgDIAEoDjIgLmhlaW1kYWxsci5hcmNoaXZlLnYxLlN0dWR5U3RhdGUSGgoSc3R1ZHlfaW5zdGFuY2VfdWlkGAQgASgJEhIKCnBhdGllbnRfaWQYBSABKAkSGAoQYWNjZXNzaW9uX251bWJlchgGIAEoCRIQCghtb2RhbGl0eRgHIAEoCRIMCgR0ZXh0GAggASgJEhcKD3N0dWR5X2RhdGVfZnJvbRgJIAEoCRIVCg1zdHVkeV9kYXRlX3RvGAogASgJEi8KBW9yZGVyGAsgASgOMiAuaGVpbWRhbGxyLmFyY2hpdmUudjEuU3R1ZHlPcmRlciJcChNMaXN0U3R1ZGllc1Jlc3BvbnNlEiwKB3N0dWRpZXMYASADKAsyGy5oZWltZGFsbHIuYXJjaGl2ZS52MS5TdHVkeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiTAoPR2V0U3R1ZHlSZXF1ZXN0EhIKCHN0dWR5X2lkGAEgASgJSAASHAoSc3R1ZHlfaW5zdGFuY2VfdWlkGAIgASgJSABCBwoFc3R1ZHkibAoQR2V0U3R1ZHlSZXNwb25zZRIqCgVzdHVkeRgBIAEoCzIbLmhlaW1kYWxsci5hcmNoaXZlLnYxLlN0dWR5EiwKBnNlcmllcxgCIAMoCzIcLmhlaW1kYWxsci5hcmNoaXZlLnYxLlNlcmllcyJQChRMaXN0SW5zdGFuY2VzUmVxdWVzdBIRCglzZXJpZXNfaWQYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkiYwoVTGlzdEluc3RhbmNlc1Jlc3BvbnNlEjEKCWluc3RhbmNlcxgBIAMoCzIeLmhlaW1kYWxsci5hcmNoaXZlLnYxLkluc3RhbmNlEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI7ChRGZXRjaEluc3RhbmNlUmVxdWVzdBITCgtpbnN0YW5jZV9pZBgBIAEoCRIOCgZvZmZzZXQYAiABKAMiJQoVRmV0Y2hJbnN0YW5jZVJlc3BvbnNlEgwKBGRhdGEYASABKAwiNgoSRmV0Y2hSZXN1bHRSZXF1ZXN0EhAKCHN0dWR5X2lkGAEgASgJEg4KBnNoYTI1NhgCIAEoCSIjChNGZXRjaFJlc3VsdFJlc3BvbnNlEgwKBGRhdGEYASABKAwqpwEKClN0dWR5U3RhdGUSGwoXU1RVRFlfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVTVFVEWV9TVEFURV9SRUNFSVZJTkcQARIYChRTVFVEWV9TVEFURV9DT01QTEVURRACEhoKFlNUVURZX1NUQVRFX1BST0NFU1NJTkcQAxIVChFTVFVEWV9TVEFURV9SRUFEWRAEEhQKEFNUVURZX1NUQVRFX0hFTEQQBSqPAQoIRXZpZGVuY2USGAoURVZJREVOQ0VfVU5TUEVDSUZJRUQQABIVChFFVklERU5DRV9NQU5JRkVTVBABEhIKDkVWSURFTkNFX0NPVU5UEAISFQoRRVZJREVOQ0VfUkVMRUFTRUQQAxISCg5FVklERU5DRV9RVUlFVBAEEhMKD0VWSURFTkNFX1BFUlNPThAFKpkBCgpTdHVkeU9yZGVyEhsKF1NUVURZX09SREVSX1VOU1BFQ0lGSUVEEAASIwofU1RVRFlfT1JERVJfUkVDRUlWRURfREVTQ0VORElORxABEiIKHlNUVURZX09SREVSX1JFQ0VJVkVEX0FTQ0VORElORxACEiUKIVNUVURZX09SREVSX1NUVURZX0RBVEVfREVTQ0VORElORxADMswECg5BcmNoaXZlU2VydmljZRJvCgtMaXN0U3R1ZGllcxIoLmhlaW1kYWxsci5hcmNoaXZlLnYxLkxpc3RTdHVkaWVzUmVxdWVzdBopLmhlaW1kYWxsci5hcmNoaXZlLnYxLkxpc3RTdHVkaWVzUmVzcG9uc2UiC5ACAejgGAHw4BgDEmYKCEdldFN0dWR5EiUuaGVpbWRhbGxyLmFyY2hpdmUudjEuR2V0U3R1ZHlSZXF1ZXN0GiYuaGVpbWRhbGxyLmFyY2hpdmUudjEuR2V0U3R1ZHlSZXNwb25zZSILkAIB6OAYAfDgGAQSdQoNTGlzdEluc3RhbmNlcxIqLmhlaW1kYWxsci5hcmNoaXZlLnYxLkxpc3RJbnN0YW5jZXNSZXF1ZXN0GisuaGVpbWRhbGxyLmFyY2hpdmUudjEuTGlzdEluc3RhbmNlc1Jlc3BvbnNlIguQAgHo4BgB8OAYBBJ3Cg1GZXRjaEluc3RhbmNlEiouaGVpbWRhbGxyLmFyY2hpdmUudjEuRmV0Y2hJbnN0YW5jZVJlcXVlc3QaKy5oZWltZGFsbHIuYXJjaGl2ZS52MS5GZXRjaEluc3RhbmNlUmVzcG9uc2UiC5ACAejgGAHw4BgFMAEScQoLRmV0Y2hSZXN1bHQSKC5oZWltZGFsbHIuYXJjaGl2ZS52MS5GZXRjaFJlc3VsdFJlcXVlc3QaKS5oZWltZGFsbHIuYXJjaGl2ZS52MS5GZXRjaFJlc3VsdFJlc3BvbnNlIguQAgHo4BgB8OAYBTABYgZwcm90bzM", [file_google_protobuf_timestamp, file_heimdallr_access_v1_options, file_heimdallr_imaging_v1_blob_ref, file_heimdallr_imaging_v1_instance_attributes]);
+  fileDesc("CipoZWltZGFsbHIvYXJjaGl2ZS92MS9hcmNoaXZlX3NlcnZpY2UucHJvdG8SFGhlaW1kYWxsci5hcmNoaXZlLnYxIoQFCgVTdHVkeRIQCghzdHVkeV9pZBgBIAEoCRIaChJzdHVkeV9pbnN0YW5jZV91aWQYAiABKAkSEgoKcGF0aWVudF9pZBgDIAEoCRIcChRpc3N1ZXJfb2ZfcGF0aWVudF9pZBgEIAEoCRIUCgxwYXRpZW50X25hbWUYBSABKAkSGgoScGF0aWVudF9iaXJ0aF9kYXRlGAYgASgJEhMKC3BhdGllbnRfc2V4GAcgASgJEhIKCnN0dWR5X2RhdGUYCCABKAkSEgoKc3R1ZHlfdGltZRgJIAEoCRIYChBhY2Nlc3Npb25fbnVtYmVyGAogASgJEhkKEXN0dWR5X2Rlc2NyaXB0aW9uGAsgASgJEhIKCm1vZGFsaXRpZXMYDCADKAkSFAoMc2VyaWVzX2NvdW50GA0gASgFEhYKDmluc3RhbmNlX2NvdW50GA4gASgFEi8KBXN0YXRlGA8gASgOMiAuaGVpbWRhbGxyLmFyY2hpdmUudjEuU3R1ZHlTdGF0ZRIwCghldmlkZW5jZRgQIAEoDjIeLmhlaW1kYWxsci5hcmNoaXZlLnYxLkV2aWRlbmNlEhIKCmdlbmVyYXRpb24YESABKAUSNgoSZmlyc3RfcmVjZWl2ZV90aW1lGBIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1ChFsYXN0X3JlY2VpdmVfdGltZRgTIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOY29uZmxpY3RfY291bnQYFCABKAUSFQoNc3R1ZHlfaWRfdGV4dBgVIAEoCRIgChhyZWZlcnJpbmdfcGh5c2ljaWFuX25hbWUYFiABKAkihgIKBlNlcmllcxIRCglzZXJpZXNfaWQYASABKAkSGwoTc2VyaWVzX2luc3RhbmNlX3VpZBgCIAEoCRIQCghtb2RhbGl0eRgDIAEoCRIaChJzZXJpZXNfZGVzY3JpcHRpb24YBCABKAkSGgoNc2VyaWVzX251bWJlchgFIAEoBUgAiAEBEhoKEmJvZHlfcGFydF9leGFtaW5lZBgGIAEoCRIWCg5pbnN0YW5jZV9jb3VudBgHIAEoBRI8CgphdHRyaWJ1dGVzGAggASgLMiguaGVpbWRhbGxyLmltYWdpbmcudjEuSW5zdGFuY2VBdHRyaWJ1dGVzQhAKDl9zZXJpZXNfbnVtYmVyItABCghJbnN0YW5jZRITCgtpbnN0YW5jZV9pZBgBIAEoCRI8CgphdHRyaWJ1dGVzGAIgASgLMiguaGVpbWRhbGxyLmltYWdpbmcudjEuSW5zdGFuY2VBdHRyaWJ1dGVzEisKBGJsb2IYAyABKAsyHS5oZWltZGFsbHIuaW1hZ2luZy52MS5CbG9iUmVmEhIKCmdlbmVyYXRpb24YBCABKAUSMAoMcmVjZWl2ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK3AgoSTGlzdFN0dWRpZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEi8KBXN0YXRlGAMgASgOMiAuaGVpbWRhbGxyLmFyY2hpdmUudjEuU3R1ZHlTdGF0ZRIaChJzdHVkeV9pbnN0YW5jZV91aWQYBCABKAkSEgoKcGF0aWVudF9pZBgFIAEoCRIYChBhY2Nlc3Npb25fbnVtYmVyGAYgASgJEhAKCG1vZGFsaXR5GAcgASgJEgwKBHRleHQYCCABKAkSFwoPc3R1ZHlfZGF0ZV9mcm9tGAkgASgJEhUKDXN0dWR5X2RhdGVfdG8YCiABKAkSLwoFb3JkZXIYCyABKA4yIC5oZWltZGFsbHIuYXJjaGl2ZS52MS5TdHVkeU9yZGVyIlwKE0xpc3RTdHVkaWVzUmVzcG9uc2USLAoHc3R1ZGllcxgBIAMoCzIbLmhlaW1kYWxsci5hcmNoaXZlLnYxLlN0dWR5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJMCg9HZXRTdHVkeVJlcXVlc3QSEgoIc3R1ZHlfaWQYASABKAlIABIcChJzdHVkeV9pbnN0YW5jZV91aWQYAiABKAlIAEIHCgVzdHVkeSJsChBHZXRTdHVkeVJlc3BvbnNlEioKBXN0dWR5GAEgASgLMhsuaGVpbWRhbGxyLmFyY2hpdmUudjEuU3R1ZHkSLAoGc2VyaWVzGAIgAygLMhwuaGVpbWRhbGxyLmFyY2hpdmUudjEuU2VyaWVzIlAKFExpc3RJbnN0YW5jZXNSZXF1ZXN0EhEKCXNlcmllc19pZBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJjChVMaXN0SW5zdGFuY2VzUmVzcG9uc2USMQoJaW5zdGFuY2VzGAEgAygLMh4uaGVpbWRhbGxyLmFyY2hpdmUudjEuSW5zdGFuY2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjsKFEZldGNoSW5zdGFuY2VSZXF1ZXN0EhMKC2luc3RhbmNlX2lkGAEgASgJEg4KBm9mZnNldBgCIAEoAyIlChVGZXRjaEluc3RhbmNlUmVzcG9uc2USDAoEZGF0YRgBIAEoDCI2ChJGZXRjaFJlc3VsdFJlcXVlc3QSEAoIc3R1ZHlfaWQYASABKAkSDgoGc2hhMjU2GAIgASgJIiMKE0ZldGNoUmVzdWx0UmVzcG9uc2USDAoEZGF0YRgBIAEoDCKoAQoOQXR0cmlidXRlTWF0Y2gSDwoHa2V5d29yZBgBIAEoCRIxCgZ2YWx1ZXMYAiABKAsyHy5oZWltZGFsbHIuYXJjaGl2ZS52MS5WYWx1ZUxpc3RIABISCgh3aWxkY2FyZBgDIAEoCUgAEjEKBXJhbmdlGAQgASgLMiAuaGVpbWRhbGxyLmFyY2hpdmUudjEuVmFsdWVSYW5nZUgAQgsKCWNvbmRpdGlvbiIbCglWYWx1ZUxpc3QSDgoGdmFsdWVzGAEgAygJIiYKClZhbHVlUmFuZ2USDAoEZnJvbRgBIAEoCRIKCgJ0bxgCIAEoCSKqAQoMUXVlcnlSZXF1ZXN0Ei8KBWxldmVsGAEgASgOMiAuaGVpbWRhbGxyLmFyY2hpdmUudjEuUXVlcnlMZXZlbBI1CgdtYXRjaGVzGAIgAygLMiQuaGVpbWRhbGxyLmFyY2hpdmUudjEuQXR0cmlidXRlTWF0Y2gSEwoLZnV6enlfbmFtZXMYAyABKAgSDQoFbGltaXQYBCABKAUSDgoGb2Zmc2V0GAUgASgFItoBCgdQYXRpZW50EhMKC3BhdGllbnRfa2V5GAEgASgJEhIKCnBhdGllbnRfaWQYAiABKAkSHAoUaXNzdWVyX29mX3BhdGllbnRfaWQYAyABKAkSFAoMcGF0aWVudF9uYW1lGAQgASgJEhoKEnBhdGllbnRfYmlydGhfZGF0ZRgFIAEoCRITCgtwYXRpZW50X3NleBgGIAEoCRITCgtzdHVkeV9jb3VudBgHIAEoBRIUCgxzZXJpZXNfY291bnQYCCABKAUSFgoOaW5zdGFuY2VfY291bnQYCSABKAUixgEKCFF1ZXJ5Um93Ei4KB3BhdGllbnQYASABKAsyHS5oZWltZGFsbHIuYXJjaGl2ZS52MS5QYXRpZW50EioKBXN0dWR5GAIgASgLMhsuaGVpbWRhbGxyLmFyY2hpdmUudjEuU3R1ZHkSLAoGc2VyaWVzGAMgASgLMhwuaGVpbWRhbGxyLmFyY2hpdmUudjEuU2VyaWVzEjAKCGluc3RhbmNlGAQgASgLMh4uaGVpbWRhbGxyLmFyY2hpdmUudjEuSW5zdGFuY2UiPQoNUXVlcnlSZXNwb25zZRIsCgRyb3dzGAEgAygLMh4uaGVpbWRhbGxyLmFyY2hpdmUudjEuUXVlcnlSb3ciggEKFkxvY2F0ZUluc3RhbmNlc1JlcXVlc3QSGwoTc3R1ZHlfaW5zdGFuY2VfdWlkcxgBIAMoCRIcChRzZXJpZXNfaW5zdGFuY2VfdWlkcxgCIAMoCRIZChFzb3BfaW5zdGFuY2VfdWlkcxgDIAMoCRISCgpwYXRpZW50X2lkGAQgASgJIpkCCg9Mb2NhdGVkSW5zdGFuY2USGgoSc3R1ZHlfaW5zdGFuY2VfdWlkGAEgASgJEhsKE3Nlcmllc19pbnN0YW5jZV91aWQYAiABKAkSGAoQc29wX2luc3RhbmNlX3VpZBgDIAEoCRIVCg1zb3BfY2xhc3NfdWlkGAQgASgJEhsKE3RyYW5zZmVyX3N5bnRheF91aWQYBSABKAkSGAoQbnVtYmVyX29mX2ZyYW1lcxgGIAEoBRIrCgRibG9iGAcgASgLMh0uaGVpbWRhbGxyLmltYWdpbmcudjEuQmxvYlJlZhITCgtpbnN0YW5jZV9pZBgIIAEoCRIQCghzdHVkeV9pZBgJIAEoCRIRCglzZXJpZXNfaWQYCiABKAkiUwoXTG9jYXRlSW5zdGFuY2VzUmVzcG9uc2USOAoJaW5zdGFuY2VzGAEgAygLMiUuaGVpbWRhbGxyLmFyY2hpdmUudjEuTG9jYXRlZEluc3RhbmNlKqcBCgpTdHVkeVN0YXRlEhsKF1NUVURZX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVU1RVRFlfU1RBVEVfUkVDRUlWSU5HEAESGAoUU1RVRFlfU1RBVEVfQ09NUExFVEUQAhIaChZTVFVEWV9TVEFURV9QUk9DRVNTSU5HEAMSFQoRU1RVRFlfU1RBVEVfUkVBRFkQBBIUChBTVFVEWV9TVEFURV9IRUxEEAUqjwEKCEV2aWRlbmNlEhgKFEVWSURFTkNFX1VOU1BFQ0lGSUVEEAASFQoRRVZJREVOQ0VfTUFOSUZFU1QQARISCg5FVklERU5DRV9DT1VOVBACEhUKEUVWSURFTkNFX1JFTEVBU0VEEAMSEgoORVZJREVOQ0VfUVVJRVQQBBITCg9FVklERU5DRV9QRVJTT04QBSqZAQoKU3R1ZHlPcmRlchIbChdTVFVEWV9PUkRFUl9VTlNQRUNJRklFRBAAEiMKH1NUVURZX09SREVSX1JFQ0VJVkVEX0RFU0NFTkRJTkcQARIiCh5TVFVEWV9PUkRFUl9SRUNFSVZFRF9BU0NFTkRJTkcQAhIlCiFTVFVEWV9PUkRFUl9TVFVEWV9EQVRFX0RFU0NFTkRJTkcQAyqLAQoKUXVlcnlMZXZlbBIbChdRVUVSWV9MRVZFTF9VTlNQRUNJRklFRBAAEhcKE1FVRVJZX0xFVkVMX1BBVElFTlQQARIVChFRVUVSWV9MRVZFTF9TVFVEWRACEhYKElFVRVJZX0xFVkVMX1NFUklFUxADEhgKFFFVRVJZX0xFVkVMX0lOU1RBTkNFEAQyrAYKDkFyY2hpdmVTZXJ2aWNlEm8KC0xpc3RTdHVkaWVzEiguaGVpbWRhbGxyLmFyY2hpdmUudjEuTGlzdFN0dWRpZXNSZXF1ZXN0GikuaGVpbWRhbGxyLmFyY2hpdmUudjEuTGlzdFN0dWRpZXNSZXNwb25zZSILkAIB6OAYAfDgGAMSZgoIR2V0U3R1ZHkSJS5oZWltZGFsbHIuYXJjaGl2ZS52MS5HZXRTdHVkeVJlcXVlc3QaJi5oZWltZGFsbHIuYXJjaGl2ZS52MS5HZXRTdHVkeVJlc3BvbnNlIguQAgHo4BgB8OAYBBJ1Cg1MaXN0SW5zdGFuY2VzEiouaGVpbWRhbGxyLmFyY2hpdmUudjEuTGlzdEluc3RhbmNlc1JlcXVlc3QaKy5oZWltZGFsbHIuYXJjaGl2ZS52MS5MaXN0SW5zdGFuY2VzUmVzcG9uc2UiC5ACAejgGAHw4BgEEncKDUZldGNoSW5zdGFuY2USKi5oZWltZGFsbHIuYXJjaGl2ZS52MS5GZXRjaEluc3RhbmNlUmVxdWVzdBorLmhlaW1kYWxsci5hcmNoaXZlLnYxLkZldGNoSW5zdGFuY2VSZXNwb25zZSILkAIB6OAYAfDgGAUwARJxCgtGZXRjaFJlc3VsdBIoLmhlaW1kYWxsci5hcmNoaXZlLnYxLkZldGNoUmVzdWx0UmVxdWVzdBopLmhlaW1kYWxsci5hcmNoaXZlLnYxLkZldGNoUmVzdWx0UmVzcG9uc2UiC5ACAejgGAHw4BgFMAESXwoFUXVlcnkSIi5oZWltZGFsbHIuYXJjaGl2ZS52MS5RdWVyeVJlcXVlc3QaIy5oZWltZGFsbHIuYXJjaGl2ZS52MS5RdWVyeVJlc3BvbnNlIguQAgHo4BgB8OAYAzABEn0KD0xvY2F0ZUluc3RhbmNlcxIsLmhlaW1kYWxsci5hcmNoaXZlLnYxLkxvY2F0ZUluc3RhbmNlc1JlcXVlc3QaLS5oZWltZGFsbHIuYXJjaGl2ZS52MS5Mb2NhdGVJbnN0YW5jZXNSZXNwb25zZSILkAIB6OAYAfDgGAUwAWIGcHJvdG8z", [file_google_protobuf_timestamp, file_heimdallr_access_v1_options, file_heimdallr_imaging_v1_blob_ref, file_heimdallr_imaging_v1_instance_attributes]);
 
 /**
  * Study is one study.
@@ -164,6 +164,20 @@ export type Study = Message<"heimdallr.archive.v1.Study"> & {
    * @generated from field: int32 conflict_count = 20;
    */
   conflictCount: number;
+
+  /**
+   * Study ID (0020,0010).
+   *
+   * @generated from field: string study_id_text = 21;
+   */
+  studyIdText: string;
+
+  /**
+   * Referring Physician's Name (0008,0090).
+   *
+   * @generated from field: string referring_physician_name = 22;
+   */
+  referringPhysicianName: string;
 };
 
 /**
@@ -227,6 +241,14 @@ export type Series = Message<"heimdallr.archive.v1.Series"> & {
    * @generated from field: int32 instance_count = 7;
    */
   instanceCount: number;
+
+  /**
+   * Attributes of one of its instances, the one with the lowest number: what
+   * belongs to the series is the same in all. Set by Query alone.
+   *
+   * @generated from field: heimdallr.imaging.v1.InstanceAttributes attributes = 8;
+   */
+  attributes?: InstanceAttributes | undefined;
 };
 
 /**
@@ -633,6 +655,447 @@ export const FetchResultResponseSchema: GenMessage<FetchResultResponse> = /*@__P
   messageDesc(file_heimdallr_archive_v1_archive_service, 12);
 
 /**
+ * AttributeMatch is one matching key. Keys of one query are AND-ed.
+ *
+ * @generated from message heimdallr.archive.v1.AttributeMatch
+ */
+export type AttributeMatch = Message<"heimdallr.archive.v1.AttributeMatch"> & {
+  /**
+   * Keyword of the attribute (PS3.6), e.g. "PatientID", "StudyDate",
+   * "ModalitiesInStudy". Must be one that is indexed.
+   *
+   * @generated from field: string keyword = 1;
+   */
+  keyword: string;
+
+  /**
+   * How it must match.
+   *
+   * @generated from oneof heimdallr.archive.v1.AttributeMatch.condition
+   */
+  condition: {
+    /**
+     * One of these, exactly: single value and list of UID matching. Person
+     * names match without regard to case.
+     *
+     * @generated from field: heimdallr.archive.v1.ValueList values = 2;
+     */
+    value: ValueList;
+    case: "values";
+  } | {
+    /**
+     * '*' stands for any characters, '?' for one: wildcard matching.
+     *
+     * @generated from field: string wildcard = 3;
+     */
+    value: string;
+    case: "wildcard";
+  } | {
+    /**
+     * Between two dates, times or numbers, both included: range matching.
+     *
+     * @generated from field: heimdallr.archive.v1.ValueRange range = 4;
+     */
+    value: ValueRange;
+    case: "range";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message heimdallr.archive.v1.AttributeMatch.
+ * Use `create(AttributeMatchSchema)` to create a new message.
+ */
+export const AttributeMatchSchema: GenMessage<AttributeMatch> = /*@__PURE__*/
+  messageDesc(file_heimdallr_archive_v1_archive_service, 13);
+
+/**
+ * ValueList is a list of values, any of which may match.
+ *
+ * @generated from message heimdallr.archive.v1.ValueList
+ */
+export type ValueList = Message<"heimdallr.archive.v1.ValueList"> & {
+  /**
+   * The values, 1 to 1,000.
+   *
+   * @generated from field: repeated string values = 1;
+   */
+  values: string[];
+};
+
+/**
+ * Describes the message heimdallr.archive.v1.ValueList.
+ * Use `create(ValueListSchema)` to create a new message.
+ */
+export const ValueListSchema: GenMessage<ValueList> = /*@__PURE__*/
+  messageDesc(file_heimdallr_archive_v1_archive_service, 14);
+
+/**
+ * ValueRange is a range with both ends included.
+ *
+ * @generated from message heimdallr.archive.v1.ValueRange
+ */
+export type ValueRange = Message<"heimdallr.archive.v1.ValueRange"> & {
+  /**
+   * Lowest, as DICOM writes it; empty means open.
+   *
+   * @generated from field: string from = 1;
+   */
+  from: string;
+
+  /**
+   * Highest, as DICOM writes it; empty means open.
+   *
+   * @generated from field: string to = 2;
+   */
+  to: string;
+};
+
+/**
+ * Describes the message heimdallr.archive.v1.ValueRange.
+ * Use `create(ValueRangeSchema)` to create a new message.
+ */
+export const ValueRangeSchema: GenMessage<ValueRange> = /*@__PURE__*/
+  messageDesc(file_heimdallr_archive_v1_archive_service, 15);
+
+/**
+ * QueryRequest is the request for Query.
+ *
+ * @generated from message heimdallr.archive.v1.QueryRequest
+ */
+export type QueryRequest = Message<"heimdallr.archive.v1.QueryRequest"> & {
+  /**
+   * What is looked for.
+   *
+   * @generated from field: heimdallr.archive.v1.QueryLevel level = 1;
+   */
+  level: QueryLevel;
+
+  /**
+   * What it must match. Keys of higher levels are allowed.
+   *
+   * @generated from field: repeated heimdallr.archive.v1.AttributeMatch matches = 2;
+   */
+  matches: AttributeMatch[];
+
+  /**
+   * Whether person names match by the beginning of any of their words, without
+   * regard to case and accents (fuzzymatching of PS3.18).
+   *
+   * @generated from field: bool fuzzy_names = 3;
+   */
+  fuzzyNames: boolean;
+
+  /**
+   * At most this many rows; zero means all.
+   *
+   * @generated from field: int32 limit = 4;
+   */
+  limit: number;
+
+  /**
+   * Rows to leave out first.
+   *
+   * @generated from field: int32 offset = 5;
+   */
+  offset: number;
+};
+
+/**
+ * Describes the message heimdallr.archive.v1.QueryRequest.
+ * Use `create(QueryRequestSchema)` to create a new message.
+ */
+export const QueryRequestSchema: GenMessage<QueryRequest> = /*@__PURE__*/
+  messageDesc(file_heimdallr_archive_v1_archive_service, 16);
+
+/**
+ * Patient is one patient, with what its latest study says of them.
+ *
+ * @generated from message heimdallr.archive.v1.Patient
+ */
+export type Patient = Message<"heimdallr.archive.v1.Patient"> & {
+  /**
+   * Our id, UUIDv7.
+   *
+   * @generated from field: string patient_key = 1;
+   */
+  patientKey: string;
+
+  /**
+   * Patient ID (0010,0020).
+   *
+   * @generated from field: string patient_id = 2;
+   */
+  patientId: string;
+
+  /**
+   * Issuer of Patient ID (0010,0021).
+   *
+   * @generated from field: string issuer_of_patient_id = 3;
+   */
+  issuerOfPatientId: string;
+
+  /**
+   * Patient's Name (0010,0010).
+   *
+   * @generated from field: string patient_name = 4;
+   */
+  patientName: string;
+
+  /**
+   * Patient's Birth Date (0010,0030), as sent.
+   *
+   * @generated from field: string patient_birth_date = 5;
+   */
+  patientBirthDate: string;
+
+  /**
+   * Patient's Sex (0010,0040), as sent.
+   *
+   * @generated from field: string patient_sex = 6;
+   */
+  patientSex: string;
+
+  /**
+   * Number of studies.
+   *
+   * @generated from field: int32 study_count = 7;
+   */
+  studyCount: number;
+
+  /**
+   * Number of series.
+   *
+   * @generated from field: int32 series_count = 8;
+   */
+  seriesCount: number;
+
+  /**
+   * Number of instances.
+   *
+   * @generated from field: int32 instance_count = 9;
+   */
+  instanceCount: number;
+};
+
+/**
+ * Describes the message heimdallr.archive.v1.Patient.
+ * Use `create(PatientSchema)` to create a new message.
+ */
+export const PatientSchema: GenMessage<Patient> = /*@__PURE__*/
+  messageDesc(file_heimdallr_archive_v1_archive_service, 17);
+
+/**
+ * QueryRow is one match, with what is above it.
+ *
+ * @generated from message heimdallr.archive.v1.QueryRow
+ */
+export type QueryRow = Message<"heimdallr.archive.v1.QueryRow"> & {
+  /**
+   * The patient; set at patient level.
+   *
+   * @generated from field: heimdallr.archive.v1.Patient patient = 1;
+   */
+  patient?: Patient | undefined;
+
+  /**
+   * The study; set at study level and below.
+   *
+   * @generated from field: heimdallr.archive.v1.Study study = 2;
+   */
+  study?: Study | undefined;
+
+  /**
+   * The series; set at series level and below.
+   *
+   * @generated from field: heimdallr.archive.v1.Series series = 3;
+   */
+  series?: Series | undefined;
+
+  /**
+   * The instance; set at instance level.
+   *
+   * @generated from field: heimdallr.archive.v1.Instance instance = 4;
+   */
+  instance?: Instance | undefined;
+};
+
+/**
+ * Describes the message heimdallr.archive.v1.QueryRow.
+ * Use `create(QueryRowSchema)` to create a new message.
+ */
+export const QueryRowSchema: GenMessage<QueryRow> = /*@__PURE__*/
+  messageDesc(file_heimdallr_archive_v1_archive_service, 18);
+
+/**
+ * QueryResponse is one batch.
+ *
+ * @generated from message heimdallr.archive.v1.QueryResponse
+ */
+export type QueryResponse = Message<"heimdallr.archive.v1.QueryResponse"> & {
+  /**
+   * At most 200.
+   *
+   * @generated from field: repeated heimdallr.archive.v1.QueryRow rows = 1;
+   */
+  rows: QueryRow[];
+};
+
+/**
+ * Describes the message heimdallr.archive.v1.QueryResponse.
+ * Use `create(QueryResponseSchema)` to create a new message.
+ */
+export const QueryResponseSchema: GenMessage<QueryResponse> = /*@__PURE__*/
+  messageDesc(file_heimdallr_archive_v1_archive_service, 19);
+
+/**
+ * LocateInstancesRequest is the request for LocateInstances. The lists are
+ * AND-ed; at least one of them is not empty.
+ *
+ * @generated from message heimdallr.archive.v1.LocateInstancesRequest
+ */
+export type LocateInstancesRequest = Message<"heimdallr.archive.v1.LocateInstancesRequest"> & {
+  /**
+   * Only these studies, at most 1,000.
+   *
+   * @generated from field: repeated string study_instance_uids = 1;
+   */
+  studyInstanceUids: string[];
+
+  /**
+   * Only these series, at most 1,000.
+   *
+   * @generated from field: repeated string series_instance_uids = 2;
+   */
+  seriesInstanceUids: string[];
+
+  /**
+   * Only these instances, at most 10,000.
+   *
+   * @generated from field: repeated string sop_instance_uids = 3;
+   */
+  sopInstanceUids: string[];
+
+  /**
+   * Only this Patient ID (0010,0020), when not empty. Exact.
+   *
+   * @generated from field: string patient_id = 4;
+   */
+  patientId: string;
+};
+
+/**
+ * Describes the message heimdallr.archive.v1.LocateInstancesRequest.
+ * Use `create(LocateInstancesRequestSchema)` to create a new message.
+ */
+export const LocateInstancesRequestSchema: GenMessage<LocateInstancesRequest> = /*@__PURE__*/
+  messageDesc(file_heimdallr_archive_v1_archive_service, 20);
+
+/**
+ * LocatedInstance says where the bytes of an instance are.
+ *
+ * @generated from message heimdallr.archive.v1.LocatedInstance
+ */
+export type LocatedInstance = Message<"heimdallr.archive.v1.LocatedInstance"> & {
+  /**
+   * Study Instance UID (0020,000D).
+   *
+   * @generated from field: string study_instance_uid = 1;
+   */
+  studyInstanceUid: string;
+
+  /**
+   * Series Instance UID (0020,000E).
+   *
+   * @generated from field: string series_instance_uid = 2;
+   */
+  seriesInstanceUid: string;
+
+  /**
+   * SOP Instance UID (0008,0018).
+   *
+   * @generated from field: string sop_instance_uid = 3;
+   */
+  sopInstanceUid: string;
+
+  /**
+   * SOP Class UID (0008,0016).
+   *
+   * @generated from field: string sop_class_uid = 4;
+   */
+  sopClassUid: string;
+
+  /**
+   * Transfer syntax of the stored bytes.
+   *
+   * @generated from field: string transfer_syntax_uid = 5;
+   */
+  transferSyntaxUid: string;
+
+  /**
+   * Number of Frames (0028,0008); zero when the instance does not say.
+   *
+   * @generated from field: int32 number_of_frames = 6;
+   */
+  numberOfFrames: number;
+
+  /**
+   * Its bytes.
+   *
+   * @generated from field: heimdallr.imaging.v1.BlobRef blob = 7;
+   */
+  blob?: BlobRef | undefined;
+
+  /**
+   * Our id of the instance.
+   *
+   * @generated from field: string instance_id = 8;
+   */
+  instanceId: string;
+
+  /**
+   * Our id of the study.
+   *
+   * @generated from field: string study_id = 9;
+   */
+  studyId: string;
+
+  /**
+   * Our id of the series.
+   *
+   * @generated from field: string series_id = 10;
+   */
+  seriesId: string;
+};
+
+/**
+ * Describes the message heimdallr.archive.v1.LocatedInstance.
+ * Use `create(LocatedInstanceSchema)` to create a new message.
+ */
+export const LocatedInstanceSchema: GenMessage<LocatedInstance> = /*@__PURE__*/
+  messageDesc(file_heimdallr_archive_v1_archive_service, 21);
+
+/**
+ * LocateInstancesResponse is one batch.
+ *
+ * @generated from message heimdallr.archive.v1.LocateInstancesResponse
+ */
+export type LocateInstancesResponse = Message<"heimdallr.archive.v1.LocateInstancesResponse"> & {
+  /**
+   * At most 1,000.
+   *
+   * @generated from field: repeated heimdallr.archive.v1.LocatedInstance instances = 1;
+   */
+  instances: LocatedInstance[];
+};
+
+/**
+ * Describes the message heimdallr.archive.v1.LocateInstancesResponse.
+ * Use `create(LocateInstancesResponseSchema)` to create a new message.
+ */
+export const LocateInstancesResponseSchema: GenMessage<LocateInstancesResponse> = /*@__PURE__*/
+  messageDesc(file_heimdallr_archive_v1_archive_service, 22);
+
+/**
  * StudyState sums up the stages of a study.
  *
  * @generated from enum heimdallr.archive.v1.StudyState
@@ -784,6 +1247,54 @@ export const StudyOrderSchema: GenEnum<StudyOrder> = /*@__PURE__*/
   enumDesc(file_heimdallr_archive_v1_archive_service, 2);
 
 /**
+ * QueryLevel is a level of the information model.
+ *
+ * @generated from enum heimdallr.archive.v1.QueryLevel
+ */
+export enum QueryLevel {
+  /**
+   * Rejected with INVALID_ARGUMENT.
+   *
+   * @generated from enum value: QUERY_LEVEL_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Patients.
+   *
+   * @generated from enum value: QUERY_LEVEL_PATIENT = 1;
+   */
+  PATIENT = 1,
+
+  /**
+   * Studies.
+   *
+   * @generated from enum value: QUERY_LEVEL_STUDY = 2;
+   */
+  STUDY = 2,
+
+  /**
+   * Series.
+   *
+   * @generated from enum value: QUERY_LEVEL_SERIES = 3;
+   */
+  SERIES = 3,
+
+  /**
+   * Instances.
+   *
+   * @generated from enum value: QUERY_LEVEL_INSTANCE = 4;
+   */
+  INSTANCE = 4,
+}
+
+/**
+ * Describes the enum heimdallr.archive.v1.QueryLevel.
+ */
+export const QueryLevelSchema: GenEnum<QueryLevel> = /*@__PURE__*/
+  enumDesc(file_heimdallr_archive_v1_archive_service, 3);
+
+/**
  * ArchiveService finds studies and fetches what belongs to them.
  *
  * @generated from service heimdallr.archive.v1.ArchiveService
@@ -849,6 +1360,32 @@ export const ArchiveService: GenService<{
     methodKind: "server_streaming";
     input: typeof FetchResultRequestSchema;
     output: typeof FetchResultResponseSchema;
+  },
+  /**
+   * Query finds what matches at one level of the DICOM information model, with
+   * the matching kinds of C-FIND and QIDO-RS (PS3.4 C.2.2.2, PS3.18 8.3.4).
+   * Rows come in a stable order, in batches, as they are read.
+   * Fails with ERROR_REASON_INVALID_FIELD.
+   *
+   * @generated from rpc heimdallr.archive.v1.ArchiveService.Query
+   */
+  query: {
+    methodKind: "server_streaming";
+    input: typeof QueryRequestSchema;
+    output: typeof QueryResponseSchema;
+  },
+  /**
+   * LocateInstances finds the bytes of instances by their UIDs, for what hands
+   * them on: C-MOVE, C-GET, WADO-RS, storage commitment. In batches, ordered
+   * by series number, then instance number.
+   * Fails with ERROR_REASON_INVALID_FIELD; nothing found is an empty stream.
+   *
+   * @generated from rpc heimdallr.archive.v1.ArchiveService.LocateInstances
+   */
+  locateInstances: {
+    methodKind: "server_streaming";
+    input: typeof LocateInstancesRequestSchema;
+    output: typeof LocateInstancesResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_heimdallr_archive_v1_archive_service, 0);
