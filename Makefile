@@ -9,7 +9,7 @@ BASE ?= origin/main
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup web demo up test check bench protos locks format clean
+.PHONY: help setup web demo up test soak check bench protos locks format clean
 .PHONY: check-format check-types check-imports check-contracts check-generated check-licenses check-docs check-web
 
 help: ## list the targets
@@ -51,6 +51,9 @@ up: setup ## start everything and stay (ARGS are those of `heimdallr up`)
 
 test: setup ## every test; with CI=true a skipped one fails the run
 	pytest $(ARGS)
+
+soak: setup ## the tests that take minutes each: faults, fuzzing, large numbers
+	pytest -m soak $(ARGS)
 
 bench: setup ## measure against the peers and write docs/benchmarks.md
 	python -m scripts.bench $(ARGS)

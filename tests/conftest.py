@@ -10,7 +10,9 @@ from typing import Final
 import hypothesis  # noqa: F401
 import pytest
 
-MUST_RUN: Final = frozenset({"postgres", "envoy", "triton", "dcmtk", "corpora", "stack", "browser"})
+MUST_RUN: Final = frozenset(
+    {"postgres", "envoy", "triton", "dcmtk", "orthanc", "corpora", "stack", "browser"}
+)
 
 _figures: list[str] = []
 
