@@ -91,14 +91,14 @@ class RunningOrthanc:
 
     def get(self, path: str) -> Any:
         """Return the JSON answer of its REST API."""
-        with urllib.request.urlopen(self._url(path), timeout=60) as answer:
+        with urllib.request.urlopen(self._url(path), timeout=60) as answer:  # noqa: S310 -- a peer on loopback
             return json.loads(answer.read())
 
     def post(self, path: str, body: object) -> Any:
         """Post JSON to its REST API, or bytes as they are, and return its JSON answer."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        request = urllib.request.Request(self._url(path), data=data, method="POST")
-        with urllib.request.urlopen(request, timeout=120) as answer:
+        request = urllib.request.Request(self._url(path), data=data, method="POST")  # noqa: S310 -- a peer on loopback
+        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310 -- a peer on loopback
             return json.loads(answer.read() or b"null")
 
     def instance_count(self) -> int:
