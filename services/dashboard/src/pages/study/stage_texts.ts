@@ -5,7 +5,7 @@ import type { Plane, Severity } from "../../gen/heimdallr/imaging/v1/volume_pb";
 import { type Priority, StageState } from "../../gen/heimdallr/workflow/v1/workflow_service_pb";
 import { studyEn, type StudyKey } from "../../i18n/study.en";
 import { formatNumber } from "../../i18n/translate.svelte";
-import type { IconName } from "./icons";
+import type { IconName } from "../../components/icons";
 import { t } from "./t";
 import { kindOf } from "./timeline";
 
