@@ -11,7 +11,12 @@ from heimdallr.imaging.v1.instance_attributes_pb2 import InstanceAttributes
 from heimdallr.intake.v1 import intake_service_pb2 as pb
 from services.dicom.attributes import IndexAttributes
 
-_DOORS: Final = {Door.DIMSE: pb.DOOR_DIMSE}
+_DOORS: Final = {
+    Door.DIMSE: pb.DOOR_DIMSE,
+    Door.DICOMWEB: pb.DOOR_DICOMWEB,
+    Door.UPLOAD: pb.DOOR_UPLOAD,
+    Door.SOURCE: pb.DOOR_SOURCE,
+}
 _NAMES: Final = tuple(
     field.name
     for field in InstanceAttributes.DESCRIPTOR.fields

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 
 from gateway.source import Source
 from gateway.staging import StagedInstance
@@ -37,6 +38,19 @@ class Departure:
     source: Source
     released: bool
     stored_count: int
+
+
+class Disposition(Enum):
+    """What became of an instance that is durable."""
+
+    STORED = "stored"
+    """It is new."""
+    DUPLICATE = "duplicate"
+    """The same bytes were there before."""
+    CONFLICT = "conflict"
+    """Other bytes under its SOP Instance UID were there before; these are kept aside."""
+    JOURNALED = "journaled"
+    """The coordinator is away; which of the three it is turns out later."""
 
 
 class HandoverError(Exception):

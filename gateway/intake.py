@@ -14,7 +14,7 @@ from typing import Final
 import grpc
 
 from gateway.envelopes import departure_request, instance_request
-from gateway.handover import Departure, HandoverError, Received
+from gateway.handover import Departure, Disposition, HandoverError, Received
 from gateway.intake_stream import RETRYABLE, IntakeStream, StreamLostError
 from gateway.journal import Journal
 from gateway.replay import Replay
@@ -29,6 +29,11 @@ OFFLINE: Final = "intake.offline"
 NOT_JOURNALED: Final = "journal.full"
 _FIRST_BACKOFF_S: Final = 0.1
 _LONGEST_BACKOFF_S: Final = 3.0
+_DISPOSITIONS: Final = {
+    pb.DISPOSITION_STORED: Disposition.STORED,
+    pb.DISPOSITION_DUPLICATE: Disposition.DUPLICATE,
+    pb.DISPOSITION_CONFLICT: Disposition.CONFLICT,
+}
 
 
 class Intake:
@@ -65,8 +70,8 @@ class Intake:
             return False
         return self._answered or self._journal.is_empty
 
-    async def hand_over(self, received: Received) -> None:
-        """Return once the instance is indexed, or journaled so that it will be.
+    async def hand_over(self, received: Received) -> Disposition:
+        """Return what became of the instance once it is indexed, or journaled so that it will be.
 
         Raises:
             HandoverError: The coordinator refuses it.
@@ -81,11 +86,12 @@ class Intake:
         answer = await self._ask(request)
         if answer is None:
             await self._journal.append(request.SerializeToString())
-            return
+            return Disposition.JOURNALED
         if self._spool is not None:
             await self._spool.release(ref)
         if answer.WhichOneof("outcome") == "rejected":
             raise _error(answer.rejected)
+        return _DISPOSITIONS.get(answer.accepted.disposition, Disposition.STORED)
 
     async def depart(self, departure: Departure) -> None:
         """Tell that a peer has gone, after all that it brought."""

@@ -10,6 +10,9 @@ class Door(Enum):
     """The way by which an instance came in."""
 
     DIMSE = "dimse"
+    DICOMWEB = "dicomweb"
+    UPLOAD = "upload"
+    SOURCE = "source"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from gateway.dimse.commands import Command, Status
 from gateway.dimse.negotiation import ContextResult
-from gateway.handover import Departure, HandoverError, Received
+from gateway.handover import Departure, Disposition, HandoverError, Received
 from gateway.metrics import INSTANCE_BYTES
 from gateway.refusal import RefusalKind, RefusedError
 from gateway.source import Source
@@ -29,8 +29,8 @@ _KINDS: Final = {RefusalKind.MISMATCH: 0xA900, RefusalKind.NOT_UNDERSTOOD: 0xC00
 class Handover(Protocol):
     """The coordinator's side of the gateway."""
 
-    async def hand_over(self, received: Received) -> None:
-        """Return once the instance is indexed, or journaled so that it will be.
+    async def hand_over(self, received: Received) -> Disposition:
+        """Return what became of the instance once it is indexed, or journaled so that it will be.
 
         Raises:
             HandoverError: The coordinator refuses it.
