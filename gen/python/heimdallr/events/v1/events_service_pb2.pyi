@@ -38,6 +38,10 @@ class _EventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventType.V
     """The state of a stage changed."""
     EVENT_TYPE_INSTANCE_CONFLICT: _EventType.ValueType  # 6
     """An instance came whose SOP Instance UID holds other bytes already."""
+    EVENT_TYPE_STUDY_DELETED: _EventType.ValueType  # 7
+    """A study was deleted, by a person or a retention rule."""
+    EVENT_TYPE_BLOB_DAMAGED: _EventType.ValueType  # 8
+    """Bytes of a study do not match their hash any more, or are gone."""
 
 class EventType(_EventType, metaclass=_EventTypeEnumTypeWrapper):
     """EventType tells what happened."""
@@ -56,6 +60,10 @@ EVENT_TYPE_STAGE_STATE_CHANGED: EventType.ValueType  # 5
 """The state of a stage changed."""
 EVENT_TYPE_INSTANCE_CONFLICT: EventType.ValueType  # 6
 """An instance came whose SOP Instance UID holds other bytes already."""
+EVENT_TYPE_STUDY_DELETED: EventType.ValueType  # 7
+"""A study was deleted, by a person or a retention rule."""
+EVENT_TYPE_BLOB_DAMAGED: EventType.ValueType  # 8
+"""Bytes of a study do not match their hash any more, or are gone."""
 Global___EventType: _TypeAlias = EventType  # noqa: Y015
 
 @_typing.final
