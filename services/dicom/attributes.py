@@ -47,6 +47,8 @@ class IndexAttributes:
     referring_physician_name: str
     series_date: str
     series_time: str
+    performed_procedure_step_start_date: str
+    performed_procedure_step_start_time: str
     series_number: int | None
     series_description: str
     modality: str
@@ -97,6 +99,8 @@ _TEXTS: Final = {
     "referring_physician_name": 0x00080090,
     "series_date": 0x00080021,
     "series_time": 0x00080031,
+    "performed_procedure_step_start_date": 0x00400244,
+    "performed_procedure_step_start_time": 0x00400245,
     "series_description": 0x0008103E,
     "modality": 0x00080060,
     "body_part_examined": 0x00180015,

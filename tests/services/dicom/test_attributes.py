@@ -212,6 +212,8 @@ _TEXTS = {
     "referring_physician_name": "ReferringPhysicianName",
     "series_date": "SeriesDate",
     "series_time": "SeriesTime",
+    "performed_procedure_step_start_date": "PerformedProcedureStepStartDate",
+    "performed_procedure_step_start_time": "PerformedProcedureStepStartTime",
     "series_description": "SeriesDescription",
     "modality": "Modality",
     "body_part_examined": "BodyPartExamined",

@@ -51,6 +51,10 @@ class InstanceAttributes(_message.Message):
     STATION_NAME_FIELD_NUMBER: _builtins.int
     MANUFACTURER_FIELD_NUMBER: _builtins.int
     FRAME_OF_REFERENCE_UID_FIELD_NUMBER: _builtins.int
+    SERIES_DATE_FIELD_NUMBER: _builtins.int
+    SERIES_TIME_FIELD_NUMBER: _builtins.int
+    PERFORMED_PROCEDURE_STEP_START_DATE_FIELD_NUMBER: _builtins.int
+    PERFORMED_PROCEDURE_STEP_START_TIME_FIELD_NUMBER: _builtins.int
     INSTANCE_NUMBER_FIELD_NUMBER: _builtins.int
     IMAGE_TYPE_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
@@ -114,6 +118,14 @@ class InstanceAttributes(_message.Message):
     """Manufacturer (0008,0070)."""
     frame_of_reference_uid: _builtins.str
     """Frame of Reference UID (0020,0052)."""
+    series_date: _builtins.str
+    """Series Date (0008,0021), as sent."""
+    series_time: _builtins.str
+    """Series Time (0008,0031), as sent."""
+    performed_procedure_step_start_date: _builtins.str
+    """Performed Procedure Step Start Date (0040,0244), as sent."""
+    performed_procedure_step_start_time: _builtins.str
+    """Performed Procedure Step Start Time (0040,0245), as sent."""
     instance_number: _builtins.int
     """Instance Number (0020,0013)."""
     image_type: _builtins.str
@@ -183,6 +195,10 @@ class InstanceAttributes(_message.Message):
         station_name: _builtins.str = ...,
         manufacturer: _builtins.str = ...,
         frame_of_reference_uid: _builtins.str = ...,
+        series_date: _builtins.str = ...,
+        series_time: _builtins.str = ...,
+        performed_procedure_step_start_date: _builtins.str = ...,
+        performed_procedure_step_start_time: _builtins.str = ...,
         instance_number: _builtins.int | None = ...,
         image_type: _builtins.str = ...,
         rows: _builtins.int | None = ...,
@@ -201,7 +217,7 @@ class InstanceAttributes(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_acquisition_number", b"_acquisition_number", "_columns", b"_columns", "_instance_number", b"_instance_number", "_number_of_frames", b"_number_of_frames", "_rows", b"_rows", "_series_number", b"_series_number", "_slice_thickness_mm", b"_slice_thickness_mm", "acquisition_number", b"acquisition_number", "columns", b"columns", "instance_number", b"instance_number", "number_of_frames", b"number_of_frames", "rows", b"rows", "series_number", b"series_number", "slice_thickness_mm", b"slice_thickness_mm"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_acquisition_number", b"_acquisition_number", "_columns", b"_columns", "_instance_number", b"_instance_number", "_number_of_frames", b"_number_of_frames", "_rows", b"_rows", "_series_number", b"_series_number", "_slice_thickness_mm", b"_slice_thickness_mm", "accession_number", b"accession_number", "acquisition_number", b"acquisition_number", "body_part_examined", b"body_part_examined", "burned_in_annotation", b"burned_in_annotation", "columns", b"columns", "contrast_bolus_agent", b"contrast_bolus_agent", "convolution_kernel", b"convolution_kernel", "frame_of_reference_uid", b"frame_of_reference_uid", "image_orientation", b"image_orientation", "image_position_mm", b"image_position_mm", "image_type", b"image_type", "instance_number", b"instance_number", "issuer_of_patient_id", b"issuer_of_patient_id", "manufacturer", b"manufacturer", "modality", b"modality", "number_of_frames", b"number_of_frames", "patient_birth_date", b"patient_birth_date", "patient_id", b"patient_id", "patient_name", b"patient_name", "patient_position", b"patient_position", "patient_sex", b"patient_sex", "pixel_spacing_mm", b"pixel_spacing_mm", "protocol_name", b"protocol_name", "referring_physician_name", b"referring_physician_name", "rows", b"rows", "series_description", b"series_description", "series_instance_uid", b"series_instance_uid", "series_number", b"series_number", "slice_thickness_mm", b"slice_thickness_mm", "sop_class_uid", b"sop_class_uid", "sop_instance_uid", b"sop_instance_uid", "station_name", b"station_name", "study_date", b"study_date", "study_description", b"study_description", "study_id", b"study_id", "study_instance_uid", b"study_instance_uid", "study_time", b"study_time", "transfer_syntax_uid", b"transfer_syntax_uid", "view_position", b"view_position"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_acquisition_number", b"_acquisition_number", "_columns", b"_columns", "_instance_number", b"_instance_number", "_number_of_frames", b"_number_of_frames", "_rows", b"_rows", "_series_number", b"_series_number", "_slice_thickness_mm", b"_slice_thickness_mm", "accession_number", b"accession_number", "acquisition_number", b"acquisition_number", "body_part_examined", b"body_part_examined", "burned_in_annotation", b"burned_in_annotation", "columns", b"columns", "contrast_bolus_agent", b"contrast_bolus_agent", "convolution_kernel", b"convolution_kernel", "frame_of_reference_uid", b"frame_of_reference_uid", "image_orientation", b"image_orientation", "image_position_mm", b"image_position_mm", "image_type", b"image_type", "instance_number", b"instance_number", "issuer_of_patient_id", b"issuer_of_patient_id", "manufacturer", b"manufacturer", "modality", b"modality", "number_of_frames", b"number_of_frames", "patient_birth_date", b"patient_birth_date", "patient_id", b"patient_id", "patient_name", b"patient_name", "patient_position", b"patient_position", "patient_sex", b"patient_sex", "performed_procedure_step_start_date", b"performed_procedure_step_start_date", "performed_procedure_step_start_time", b"performed_procedure_step_start_time", "pixel_spacing_mm", b"pixel_spacing_mm", "protocol_name", b"protocol_name", "referring_physician_name", b"referring_physician_name", "rows", b"rows", "series_date", b"series_date", "series_description", b"series_description", "series_instance_uid", b"series_instance_uid", "series_number", b"series_number", "series_time", b"series_time", "slice_thickness_mm", b"slice_thickness_mm", "sop_class_uid", b"sop_class_uid", "sop_instance_uid", b"sop_instance_uid", "station_name", b"station_name", "study_date", b"study_date", "study_description", b"study_description", "study_id", b"study_id", "study_instance_uid", b"study_instance_uid", "study_time", b"study_time", "transfer_syntax_uid", b"transfer_syntax_uid", "view_position", b"view_position"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__acquisition_number: _TypeAlias = _typing.Literal["acquisition_number"]  # noqa: Y015
     _WhichOneofArgType__acquisition_number: _TypeAlias = _typing.Literal["_acquisition_number", b"_acquisition_number"]  # noqa: Y015
