@@ -17,6 +17,7 @@ from heimdallr.imaging.v1 import measurement_pb2 as _measurement_pb2
 from heimdallr.imaging.v1 import progress_pb2 as _progress_pb2
 from heimdallr.imaging.v1 import provenance_pb2 as _provenance_pb2
 from heimdallr.imaging.v1 import volume_pb2 as _volume_pb2
+from heimdallr.workflow.v1 import completeness_service_pb2 as _completeness_service_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -316,21 +317,48 @@ class Wait(_message.Message):
 
     CODE_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
+    REMAINING_S_FIELD_NUMBER: _builtins.int
+    TOTAL_S_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    WANTED_COUNT_FIELD_NUMBER: _builtins.int
     code: _builtins.str
-    """Stable code, e.g. "QUIET", "ASSOCIATION_OPEN", "QUEUE", "RETRY", "PERSON"."""
+    """Stable code, e.g. "QUIET", "ASSOCIATION_OPEN", "ANNOUNCED",
+    "SOURCE_COUNT", "PROCEDURE_STEP", "QUEUE", "RETRY", "PERSON".
+    """
     text: _builtins.str
     """One sentence, e.g. "Quiet for 12 s of 60 s"."""
+    remaining_s: _builtins.float
+    """When it ends by itself if nothing happens, in seconds from when this
+    message was made; absent when it does not.
+    """
+    total_s: _builtins.float
+    """How long it lasts in all, in seconds; absent when it does not end by itself."""
+    count: _builtins.int
+    """What is there, and of how many, for what is counted; zero otherwise."""
+    wanted_count: _builtins.int
+    """How many it waits for; zero for what is not counted."""
     def __init__(
         self,
         *,
         code: _builtins.str = ...,
         text: _builtins.str = ...,
+        remaining_s: _builtins.float | None = ...,
+        total_s: _builtins.float | None = ...,
+        count: _builtins.int = ...,
+        wanted_count: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_remaining_s", b"_remaining_s", "_total_s", b"_total_s", "remaining_s", b"remaining_s", "total_s", b"total_s"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_remaining_s", b"_remaining_s", "_total_s", b"_total_s", "code", b"code", "count", b"count", "remaining_s", b"remaining_s", "text", b"text", "total_s", b"total_s", "wanted_count", b"wanted_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__remaining_s: _TypeAlias = _typing.Literal["remaining_s"]  # noqa: Y015
+    _WhichOneofArgType__remaining_s: _TypeAlias = _typing.Literal["_remaining_s", b"_remaining_s"]  # noqa: Y015
+    _WhichOneofReturnType__total_s: _TypeAlias = _typing.Literal["total_s"]  # noqa: Y015
+    _WhichOneofArgType__total_s: _TypeAlias = _typing.Literal["_total_s", b"_total_s"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__remaining_s) -> _WhichOneofReturnType__remaining_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__total_s) -> _WhichOneofReturnType__total_s | None: ...
 
 Global___Wait: _TypeAlias = Wait  # noqa: Y015
 
@@ -348,6 +376,7 @@ class StudyWorkflow(_message.Message):
     PLAN_FIELD_NUMBER: _builtins.int
     STAGES_FIELD_NUMBER: _builtins.int
     WAITS_FIELD_NUMBER: _builtins.int
+    ANNOUNCEMENT_FIELD_NUMBER: _builtins.int
     study_id: _builtins.str
     """The study."""
     state: _archive_service_pb2.StudyState.ValueType
@@ -370,6 +399,10 @@ class StudyWorkflow(_message.Message):
     def waits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Wait]:
         """What it waits for; empty when nothing."""
 
+    @_builtins.property
+    def announcement(self) -> _completeness_service_pb2.Announcement:
+        """What was announced of it; absent when nothing was."""
+
     def __init__(
         self,
         *,
@@ -381,10 +414,11 @@ class StudyWorkflow(_message.Message):
         plan: Global___Plan | None = ...,
         stages: _abc.Iterable[Global___Stage] | None = ...,
         waits: _abc.Iterable[Global___Wait] | None = ...,
+        announcement: _completeness_service_pb2.Announcement | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["plan", b"plan"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "plan", b"plan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["evidence", b"evidence", "generation", b"generation", "plan", b"plan", "priority", b"priority", "stages", b"stages", "state", b"state", "study_id", b"study_id", "waits", b"waits"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["announcement", b"announcement", "evidence", b"evidence", "generation", b"generation", "plan", b"plan", "priority", b"priority", "stages", b"stages", "state", b"state", "study_id", b"study_id", "waits", b"waits"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
