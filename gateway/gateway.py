@@ -11,6 +11,7 @@ from gateway.dimse.admission import Admission
 from gateway.dimse.association import AssociationSettings
 from gateway.dimse.inbox import InboxLimits
 from gateway.dimse.listener import Listener, split_address
+from gateway.dimse.service import Services
 from gateway.dimse.storage import StorageService
 from gateway.intake import Intake
 from gateway.intake_stream import IntakeStream
@@ -70,7 +71,7 @@ class Gateway:
         self._listener = Listener(
             _association_settings(settings),
             _admission(settings),
-            storage,
+            Services(storage),
             settings.max_waiting + settings.max_associations,
         )
 

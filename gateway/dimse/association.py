@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from gateway.dimse import pdu
 from gateway.dimse.admission import Admission
 from gateway.dimse.commands import (
-    C_CANCEL_RQ,
     C_ECHO_RQ,
     C_STORE_RQ,
+    N_EVENT_REPORT_RQ,
+    SUCCESS,
     Command,
+    Reply,
     Status,
-    encode_response,
 )
 from gateway.dimse.connection import Connection
 from gateway.dimse.errors import (
@@ -26,49 +26,32 @@ from gateway.dimse.errors import (
     ProtocolError,
     ReleasedError,
 )
-from gateway.dimse.inbox import Inbox, InboxLimits
+from gateway.dimse.exchange import serve
+from gateway.dimse.inbox import InboxLimits
+from gateway.dimse.link import Link
 from gateway.dimse.negotiation import (
     LOCAL_LIMIT_EXCEEDED,
     VERIFICATION,
-    ContextResult,
     Rejection,
     accepted,
     encode_accept,
+    is_stored,
     negotiate,
     rejection,
 )
+from gateway.dimse.service import Request, Services
 from gateway.metrics import ASSOCIATIONS_OPEN, count_association, count_instance
 from gateway.source import Door, Source
 from services.runtime import logs
 from services.runtime.ids import new_id
 
 ENDED: Final = "association.ended"
-SUCCESS: Final = Status(0x0000)
 _SOP_CLASS_NOT_SUPPORTED: Final = Status(0x0122, "no such service in this context")
 _UNRECOGNIZED_OPERATION: Final = Status(0x0211, "not offered")
+_OUT_OF_RESOURCES: Final = Status(0xA700, "the identifier is too large")
+_RESOURCE_LIMITATION: Final = Status(0x0213, "the data set is too large")
 _AE_TITLES: Final = slice(4, 36)
 _LONGEST_FAREWELL_S: Final = 5.0
-
-
-class StorageProvider(Protocol):
-    """What is done with the instances that peers send."""
-
-    async def store(
-        self,
-        source: Source,
-        context: ContextResult,
-        command: Command,
-        data_set: AsyncIterator[memoryview],
-    ) -> Status:
-        """Take one instance and return its status; 0000H only once it is durable.
-
-        What is left of ``data_set`` is passed over. Its errors are passed on.
-        """
-        ...
-
-    async def closed(self, source: Source, *, released: bool, stored_count: int) -> None:
-        """Learn that an association has ended."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +62,13 @@ class AssociationSettings:
         ae_title: The called AE title that is required; None lets any be called.
         negotiate_timeout_s: Time from connecting to a whole A-ASSOCIATE-RQ.
         inbox: What a peer may send afterwards.
+        max_identifier_bytes: Largest data set of a request other than C-STORE.
     """
 
     ae_title: str | None
     negotiate_timeout_s: float
     inbox: InboxLimits
+    max_identifier_bytes: int = 4 << 20
 
 
 class Association:
@@ -93,7 +78,7 @@ class Association:
         connection: The connection, just made.
         settings: How it is conducted.
         admission: Gives it its place.
-        provider: Takes what it brings.
+        services: What it is offered.
     """
 
     def __init__(
@@ -101,12 +86,12 @@ class Association:
         connection: Connection,
         settings: AssociationSettings,
         admission: Admission,
-        provider: StorageProvider,
+        services: Services,
     ) -> None:
         self._connection = connection
         self._settings = settings
         self._admission = admission
-        self._provider = provider
+        self._services = services
         self._stored_count = 0
         self._last_words = b""
         self._busy = self._draining = self._rejected = False
@@ -180,7 +165,7 @@ class Association:
         await self._connection.write(reject, self._settings.inbox.pdu_timeout_s)
 
     async def _accepted(self, request: pdu.AssociateRequest, titles: bytes) -> None:
-        results = negotiate(request)
+        results = negotiate(request, self._services.offered)
         limits = self._settings.inbox
         answer = encode_accept(titles[:16], titles[16:], results, limits.max_pdu_length)
         await self._connection.write(answer, limits.pdu_timeout_s)
@@ -191,64 +176,75 @@ class Association:
             called_ae_title=request.called_ae_title,
             peer_address=self._connection.peer_address,
         )
-        contexts = accepted(results)
+        link = Link(self._connection, accepted(results), limits, request.max_pdu_length)
         released = False
         try:
-            await self._messages(source, contexts, Inbox(self._connection, contexts, limits))
+            await self._messages(source, link)
         except ReleasedError:
             released = True
             raise
         finally:
+            await link.close()
             await self._closed(source, released=released)
 
     async def _closed(self, source: Source, *, released: bool) -> None:
         if self._stored_count:
-            await self._provider.closed(source, released=released, stored_count=self._stored_count)
+            await self._services.storage.closed(
+                source, released=released, stored_count=self._stored_count
+            )
 
-    async def _messages(
-        self, source: Source, contexts: Mapping[int, ContextResult], inbox: Inbox
-    ) -> None:
+    async def _messages(self, source: Source, link: Link) -> None:
         while not self._draining:
-            context_id, command = await inbox.command()
+            context_id, command = await link.next_request()
             self._busy = True
-            if command.field == C_CANCEL_RQ:
-                self._busy = False
-                continue
-            context = contexts[context_id]
-            if command.has_data_set:
-                async with aclosing(inbox.data_set(context_id)) as data_set:
-                    status = await self._answer(source, context, command, data_set)
-                    async for _ in data_set:
-                        pass
+            if command.field == C_STORE_RQ:
+                reply = Reply(await self._store(source, link, context_id, command))
             else:
-                status = await self._answer(source, context, command, None)
-            await self._respond(context_id, command, status)
+                reply = await self._serve_request(source, link, context_id, command)
+            await link.respond(context_id, command, reply)
             self._busy = False
         self._last_words = pdu.encode_abort(0)
 
-    async def _answer(
-        self,
-        source: Source,
-        context: ContextResult,
-        command: Command,
-        data_set: AsyncIterator[memoryview] | None,
-    ) -> Status:
-        verifies = context.abstract_syntax == VERIFICATION
-        if command.field == C_ECHO_RQ:
-            return SUCCESS if verifies else _SOP_CLASS_NOT_SUPPORTED
-        if command.field != C_STORE_RQ:
-            return _UNRECOGNIZED_OPERATION
-        if verifies:
-            return _SOP_CLASS_NOT_SUPPORTED
-        if data_set is None:
+    async def _store(self, source: Source, link: Link, context_id: int, command: Command) -> Status:
+        context = link.contexts[context_id]
+        if not command.has_data_set:
             raise ProtocolError("NO_DATA_SET", pdu.INVALID_PARAMETER)
-        status = await self._provider.store(source, context, command, data_set)
-        count_instance(status.code)
-        self._stored_count += status.code == SUCCESS.code
+        async with aclosing(link.data_set(context_id)) as data_set:
+            status = _SOP_CLASS_NOT_SUPPORTED
+            if is_stored(context.abstract_syntax):
+                storage = self._services.storage
+                status = await storage.store(source, context, command, data_set)
+                count_instance(status.code)
+                self._stored_count += status.code == SUCCESS.code
+            async for _ in data_set:
+                pass
         return status
 
-    async def _respond(self, context_id: int, command: Command, status: Status) -> None:
-        response = pdu.encode_data(
-            context_id, encode_response(command, status), is_command=True, is_last=True
-        )
-        await self._connection.write(response, self._settings.inbox.pdu_timeout_s)
+    async def _serve_request(
+        self, source: Source, link: Link, context_id: int, command: Command
+    ) -> Reply:
+        context = link.contexts[context_id]
+        most = self._settings.max_identifier_bytes
+        data = await _whole(link, context_id, most) if command.has_data_set else b""
+        if command.field == C_ECHO_RQ:
+            verifies = context.abstract_syntax == VERIFICATION
+            return Reply(SUCCESS if verifies else _SOP_CLASS_NOT_SUPPORTED)
+        if data is None:
+            is_composite = command.field < N_EVENT_REPORT_RQ
+            return Reply(_OUT_OF_RESOURCES if is_composite else _RESOURCE_LIMITATION)
+        provider = self._services.find(context.abstract_syntax, command.field)
+        if provider is None:
+            return Reply(_UNRECOGNIZED_OPERATION)
+        return await serve(provider, Request(source, context, command, data), link)
+
+
+async def _whole(link: Link, context_id: int, most: int) -> bytes | None:
+    """Return a data set; None when it is longer than that."""
+    data = bytearray()
+    size = 0
+    async with aclosing(link.data_set(context_id)) as data_set:
+        async for fragment in data_set:
+            size += len(fragment)
+            if size <= most:
+                data += fragment
+    return bytes(data) if size <= most else None

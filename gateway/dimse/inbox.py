@@ -48,8 +48,11 @@ class Inbox:
         self._limits = limits
         self._pdvs: Iterator[pdu.Pdv] = iter(())
 
-    async def command(self) -> tuple[int, Command]:
-        """Return the next request and its presentation context id.
+    async def command(self, idle_timeout_s: float | None = None) -> tuple[int, Command]:
+        """Return the next command set and its presentation context id.
+
+        Args:
+            idle_timeout_s: Longest silence before it; None is that of the limits.
 
         Raises:
             ReleasedError: The peer is done.
@@ -58,7 +61,7 @@ class Inbox:
         data = bytearray()
         context_id = 0
         while True:
-            value = await self._next()
+            value = await self._next(idle_timeout_s)
             if not value.is_command or (context_id and value.context_id != context_id):
                 raise ProtocolError("COMMAND_EXPECTED", pdu.UNEXPECTED_PDU)
             context_id = value.context_id
@@ -89,18 +92,19 @@ class Inbox:
             if value.is_last:
                 return
 
-    async def _next(self) -> pdu.Pdv:
+    async def _next(self, idle_timeout_s: float | None = None) -> pdu.Pdv:
         while True:
             value = next(self._pdvs, None)
             if value is None:
-                self._pdvs = pdu.pdvs(await self._data_pdu())
+                self._pdvs = pdu.pdvs(await self._data_pdu(idle_timeout_s))
                 continue
             if value.context_id not in self._context_ids:
                 raise ProtocolError("CONTEXT_NOT_ACCEPTED", pdu.INVALID_PARAMETER)
             return value
 
-    async def _data_pdu(self) -> memoryview:
-        header = await self._connection.read(pdu.HEADER_BYTES, self._limits.idle_timeout_s)
+    async def _data_pdu(self, idle_timeout_s: float | None) -> memoryview:
+        idle_s = idle_timeout_s or self._limits.idle_timeout_s
+        header = await self._connection.read(pdu.HEADER_BYTES, idle_s)
         kind, length = pdu.decode_header(header)
         if kind == pdu.DATA_TF:
             if length > self._limits.max_pdu_length + _TOLERANCE_BYTES:

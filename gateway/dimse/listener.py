@@ -7,8 +7,9 @@ from typing import Final
 
 from gateway.dimse import pdu
 from gateway.dimse.admission import Admission
-from gateway.dimse.association import Association, AssociationSettings, StorageProvider
+from gateway.dimse.association import Association, AssociationSettings
 from gateway.dimse.connection import Connection
+from gateway.dimse.service import Services
 from services.runtime import logs
 
 LISTENING: Final = "dicom.listening"
@@ -23,7 +24,7 @@ class Listener:
     Args:
         settings: How associations are conducted.
         admission: Gives each its place.
-        provider: Takes what they bring.
+        services: What they are offered.
         max_connections: Waiting connections and associations that may be open together.
     """
 
@@ -31,12 +32,12 @@ class Listener:
         self,
         settings: AssociationSettings,
         admission: Admission,
-        provider: StorageProvider,
+        services: Services,
         max_connections: int,
     ) -> None:
         self._settings = settings
         self._admission = admission
-        self._provider = provider
+        self._services = services
         self._max_open = max_connections + _SPARE_CONNECTIONS
         self._open: set[Connection] = set()
         self._tasks: dict[asyncio.Task[None], Association] = {}
@@ -76,7 +77,7 @@ class Listener:
             return
         self._open.add(connection)
         self._admission.wait(connection)
-        association = Association(connection, self._settings, self._admission, self._provider)
+        association = Association(connection, self._settings, self._admission, self._services)
         task = asyncio.create_task(association.run())
         self._tasks[task] = association
         task.add_done_callback(self._ended)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final
 
-from gateway.dimse.pdu import AssociateRequest, ProposedContext, encode, encode_item
+from gateway.dimse.pdu import AssociateRequest, ProposedContext, Roles, encode, encode_item
 from services.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from services.dicom.uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
     EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
     IMPLICIT_VR_LITTLE_ENDIAN,
     STORAGE_TRANSFER_SYNTAXES,
     is_storage_sop_class,
@@ -23,6 +25,10 @@ APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
 _STORAGE_ROOT: Final = "1.2.840.10008.5.1.4.1.1."
 _PRIVATE_TRANSFER_SYNTAXES: Final = frozenset({"1.2.840.113619.5.2"})
 _TRANSFER_SYNTAXES: Final = frozenset(STORAGE_TRANSFER_SYNTAXES) | _PRIVATE_TRANSFER_SYNTAXES
+_MESSAGE_TRANSFER_SYNTAXES: Final = frozenset(
+    {EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN}
+)
+"""Of data sets that are no stored objects."""
 # Taken only when nothing better is proposed: they lose VRs, cost time, or are retired.
 _LAST_CHOICES: Final = {
     IMPLICIT_VR_LITTLE_ENDIAN: 1,
@@ -52,12 +58,23 @@ CALLED_AE_TITLE_NOT_RECOGNIZED: Final = Rejection(1, 1, 7)
 
 @dataclass(frozen=True, slots=True)
 class ContextResult:
-    """Answer to one presentation context (PS3.8 Table 9-18)."""
+    """Answer to one presentation context (PS3.8 Table 9-18).
+
+    Attributes:
+        context_id: Its id.
+        result: ``ACCEPTED``, or why not.
+        abstract_syntax: SOP class.
+        transfer_syntax: The one that is taken.
+        roles: The roles that the peer takes, where it proposed any.
+        options: Options of the service that both have, a byte each, where it proposed any.
+    """
 
     context_id: int
     result: int
     abstract_syntax: str
     transfer_syntax: str
+    roles: Roles | None = None
+    options: bytes = b""
 
 
 def rejection(request: AssociateRequest, ae_title: str | None) -> Rejection | None:
@@ -76,9 +93,17 @@ def rejection(request: AssociateRequest, ae_title: str | None) -> Rejection | No
     return None
 
 
-def negotiate(request: AssociateRequest) -> tuple[ContextResult, ...]:
-    """Return the answer to each presentation context, in the order proposed."""
-    return tuple(_answer(context) for context in request.contexts)
+def negotiate(
+    request: AssociateRequest, offered: Mapping[str, bytes] = MappingProxyType({})
+) -> tuple[ContextResult, ...]:
+    """Return the answer to each presentation context, in the order proposed.
+
+    Args:
+        request: What is asked for.
+        offered: SOP classes that are served beside verification and storage, and the options
+            of each (PS3.7 D.3.3.5).
+    """
+    return tuple(_answer(context, request, offered) for context in request.contexts)
 
 
 def accepted(results: tuple[ContextResult, ...]) -> Mapping[int, ContextResult]:
@@ -104,7 +129,9 @@ def encode_accept(
     user = (
         encode_item(0x51, max_pdu_length.to_bytes(4, "big"))
         + encode_item(0x52, IMPLEMENTATION_CLASS_UID.encode("ascii"))
+        + b"".join(_role_items(results))
         + encode_item(0x55, IMPLEMENTATION_VERSION_NAME.encode("ascii"))
+        + b"".join(_option_items(results))
     )
     items = (
         encode_item(0x10, APPLICATION_CONTEXT.encode("ascii"))
@@ -119,21 +146,63 @@ def _context_item(result: ContextResult) -> bytes:
     return encode_item(0x21, bytes((result.context_id, 0, result.result, 0)) + syntax)
 
 
-def _answer(context: ProposedContext) -> ContextResult:
+def _role_items(results: tuple[ContextResult, ...]) -> Iterator[bytes]:
+    roles = {r.abstract_syntax: r.roles for r in results if r.result == ACCEPTED and r.roles}
+    for abstract_syntax, role in roles.items():
+        uid = abstract_syntax.encode("ascii")
+        yield encode_item(0x54, _sized(uid) + bytes((role.user, role.provider)))
+
+
+def _option_items(results: tuple[ContextResult, ...]) -> Iterator[bytes]:
+    options = {r.abstract_syntax: r.options for r in results if r.result == ACCEPTED and r.options}
+    for abstract_syntax, value in options.items():
+        yield encode_item(0x56, _sized(abstract_syntax.encode("ascii")) + value)
+
+
+def _sized(value: bytes) -> bytes:
+    return len(value).to_bytes(2, "big") + value
+
+
+def _answer(
+    context: ProposedContext, request: AssociateRequest, offered: Mapping[str, bytes]
+) -> ContextResult:
     def result(code: int, syntax: str = IMPLICIT_VR_LITTLE_ENDIAN) -> ContextResult:
         return ContextResult(context.context_id, code, context.abstract_syntax, syntax)
 
-    if not _offered(context.abstract_syntax):
+    stores = is_stored(context.abstract_syntax)
+    verifies = context.abstract_syntax == VERIFICATION
+    if not (stores or verifies or context.abstract_syntax in offered):
         return result(ABSTRACT_SYNTAX_NOT_SUPPORTED)
-    known = [uid for uid in context.transfer_syntaxes if uid in _TRANSFER_SYNTAXES]
+    taken = _TRANSFER_SYNTAXES if stores or verifies else _MESSAGE_TRANSFER_SYNTAXES
+    known = [uid for uid in context.transfer_syntaxes if uid in taken]
     if not known:
         return result(TRANSFER_SYNTAXES_NOT_SUPPORTED)
-    return result(ACCEPTED, min(known, key=lambda uid: _LAST_CHOICES.get(uid, 0)))
+    best = result(ACCEPTED, min(known, key=lambda uid: _LAST_CHOICES.get(uid, 0)))
+    return replace(
+        best,
+        roles=_roles(request.roles.get(context.abstract_syntax), stores=stores),
+        options=_options(request, context.abstract_syntax, offered),
+    )
 
 
-def _offered(abstract_syntax: str) -> bool:
+def _roles(proposed: Roles | None, *, stores: bool) -> Roles | None:
+    if proposed is None:
+        return None
+    # A peer that provides storage gets what it asks for by C-GET (PS3.4 C.5.3).
+    return Roles(proposed.user, proposed.provider and stores)
+
+
+def _options(
+    request: AssociateRequest, abstract_syntax: str, offered: Mapping[str, bytes]
+) -> bytes:
+    proposed = request.options.get(abstract_syntax, b"")
+    return bytes(map(min, proposed, offered.get(abstract_syntax, b"")))
+
+
+def is_stored(abstract_syntax: str) -> bool:
+    """Tell whether we store instances of a SOP class."""
     if not valid_uid(abstract_syntax):
         return False
     # Classes newer than our dictionary are taken; known ones under the root may be no storage.
     unknown = abstract_syntax.startswith(_STORAGE_ROOT) and not sop_class_name(abstract_syntax)
-    return abstract_syntax == VERIFICATION or is_storage_sop_class(abstract_syntax) or unknown
+    return is_storage_sop_class(abstract_syntax) or unknown

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,6 +15,7 @@ RELEASE_RQ: Final = 0x05
 ABORT: Final = 0x07
 KNOWN_TYPES: Final = range(0x01, 0x08)
 HEADER_BYTES: Final = 6
+PDV_HEADER_BYTES: Final = 6
 MAX_ASSOCIATE_BYTES: Final = 128 << 10
 
 UNRECOGNIZED_PDU: Final = 1
@@ -28,6 +29,7 @@ _PDV: Final = struct.Struct(">LBB")
 _FIXED: Final = struct.Struct(">HH16s16s32s")
 _MAX_ITEMS: Final = 4096
 _MAX_CONTEXTS: Final = 128
+_MAX_OPTIONS_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,14 @@ class ProposedContext:
     context_id: int
     abstract_syntax: str
     transfer_syntaxes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """Which roles the peer proposes to take for a SOP class (PS3.7 Table D.3-9)."""
+
+    user: bool
+    provider: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,8 @@ class AssociateRequest:
         application_context: UID of the application context.
         contexts: Presentation contexts in the order proposed.
         max_pdu_length: Longest P-DATA-TF variable field that the peer takes; 0 is unlimited.
+        roles: Proposed roles by SOP class; the peer is the user of those that are absent.
+        options: Service class application information by SOP class (PS3.7 Table D.3-12).
     """
 
     protocol_version: int
@@ -58,6 +70,8 @@ class AssociateRequest:
     application_context: str
     contexts: tuple[ProposedContext, ...]
     max_pdu_length: int
+    roles: Mapping[str, Roles] = field(default_factory=dict)
+    options: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -65,6 +79,8 @@ class _Parts:
     application_context: str = ""
     contexts: list[ProposedContext] = field(default_factory=list)
     max_pdu_length: int = 0
+    roles: dict[str, Roles] = field(default_factory=dict)
+    options: dict[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +115,7 @@ def decode_associate_request(body: memoryview) -> AssociateRequest:
         elif kind == 0x20:
             parts.contexts.append(_context(value))
         elif kind == 0x50:
-            parts.max_pdu_length = _max_length(value)
+            _read_user_information(value, parts)
     if len(parts.contexts) > _MAX_CONTEXTS:
         raise ProtocolError("TOO_MANY_CONTEXTS", INVALID_PARAMETER)
     return AssociateRequest(
@@ -109,6 +125,8 @@ def decode_associate_request(body: memoryview) -> AssociateRequest:
         application_context=parts.application_context,
         contexts=tuple(parts.contexts),
         max_pdu_length=parts.max_pdu_length,
+        roles=parts.roles,
+        options=parts.options,
     )
 
 
@@ -141,6 +159,22 @@ def encode_data(context_id: int, fragment: bytes, *, is_command: bool, is_last: 
     return encode(DATA_TF, _PDV.pack(len(fragment) + 2, context_id, control) + fragment)
 
 
+def encode_message(
+    context_id: int, command: bytes, data_set: bytes, max_pdu_length: int
+) -> Iterator[bytes]:
+    """Yield the P-DATA-TF PDUs of a whole message.
+
+    Args:
+        context_id: Presentation context.
+        command: Command set.
+        data_set: Data set; empty when there is none.
+        max_pdu_length: Longest variable field that the peer takes, in bytes.
+    """
+    yield from _fragments(context_id, memoryview(command), max_pdu_length, is_command=True)
+    if data_set:
+        yield from _fragments(context_id, memoryview(data_set), max_pdu_length, is_command=False)
+
+
 def encode_reject(result: int, source: int, reason: int) -> bytes:
     """Return an A-ASSOCIATE-RJ (PS3.8 Table 9-21)."""
     return encode(0x03, bytes((0, result, source, reason)))
@@ -159,6 +193,16 @@ def encode_abort(reason: int) -> bytes:
 def encode_item(kind: int, value: bytes) -> bytes:
     """Return an item or sub-item of an A-ASSOCIATE PDU."""
     return _ITEM.pack(kind, len(value)) + value
+
+
+def _fragments(
+    context_id: int, data: memoryview, max_pdu_length: int, *, is_command: bool
+) -> Iterator[bytes]:
+    step = max_pdu_length - PDV_HEADER_BYTES
+    for start in range(0, len(data), step):
+        part = bytes(data[start : start + step])
+        is_last = start + step >= len(data)
+        yield encode_data(context_id, part, is_command=is_command, is_last=is_last)
 
 
 def _items(data: memoryview) -> Iterator[tuple[int, memoryview]]:
@@ -186,12 +230,17 @@ def _context(value: memoryview) -> ProposedContext:
     return ProposedContext(value[0], abstract, tuple(transfer))
 
 
-def _max_length(value: memoryview) -> int:
-    length = 0
+def _read_user_information(value: memoryview, parts: _Parts) -> None:
     for kind, item in _items(value):
         if kind == 0x51 and len(item) == 4:
-            length = int.from_bytes(item, "big")
-    return length
+            parts.max_pdu_length = int.from_bytes(item, "big")
+        elif kind in (0x54, 0x56) and len(item) >= 2:
+            uid_end = 2 + int.from_bytes(item[:2], "big")
+            uid, rest = _uid(item[2:uid_end]), bytes(item[uid_end:])
+            if kind == 0x56:
+                parts.options.setdefault(uid, rest[:_MAX_OPTIONS_BYTES])
+            elif len(rest) == 2:
+                parts.roles.setdefault(uid, Roles(user=rest[0] == 1, provider=rest[1] == 1))
 
 
 def _uid(value: memoryview) -> str:
