@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from heimdallr.imaging.v1 import blob_ref_pb2 as _blob_ref_pb2
 from heimdallr.imaging.v1 import instance_attributes_pb2 as _instance_attributes_pb2
 from heimdallr.imaging.v1 import measurement_pb2 as _measurement_pb2
@@ -23,6 +24,321 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _PictureFormat:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PictureFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_PictureFormat.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PICTURE_FORMAT_UNSPECIFIED: _PictureFormat.ValueType  # 0
+    """Rejected with INVALID_ARGUMENT."""
+    PICTURE_FORMAT_PNG: _PictureFormat.ValueType  # 1
+    """PNG, 8 bits a sample."""
+    PICTURE_FORMAT_JPEG: _PictureFormat.ValueType  # 2
+    """Baseline JPEG."""
+
+class PictureFormat(_PictureFormat, metaclass=_PictureFormatEnumTypeWrapper):
+    """PictureFormat is the encoding of a picture."""
+
+PICTURE_FORMAT_UNSPECIFIED: PictureFormat.ValueType  # 0
+"""Rejected with INVALID_ARGUMENT."""
+PICTURE_FORMAT_PNG: PictureFormat.ValueType  # 1
+"""PNG, 8 bits a sample."""
+PICTURE_FORMAT_JPEG: PictureFormat.ValueType  # 2
+"""Baseline JPEG."""
+Global___PictureFormat: _TypeAlias = PictureFormat  # noqa: Y015
+
+class _WindowFunction:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _WindowFunctionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_WindowFunction.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    WINDOW_FUNCTION_UNSPECIFIED: _WindowFunction.ValueType  # 0
+    """Linear."""
+    WINDOW_FUNCTION_LINEAR: _WindowFunction.ValueType  # 1
+    """Linear (PS3.3 C.11.2.1.2.1)."""
+    WINDOW_FUNCTION_LINEAR_EXACT: _WindowFunction.ValueType  # 2
+    """Linear exact (PS3.3 C.11.2.1.3.2)."""
+    WINDOW_FUNCTION_SIGMOID: _WindowFunction.ValueType  # 3
+    """Sigmoid (PS3.3 C.11.2.1.3.1)."""
+
+class WindowFunction(_WindowFunction, metaclass=_WindowFunctionEnumTypeWrapper):
+    """WindowFunction is a VOI LUT Function (0028,1056)."""
+
+WINDOW_FUNCTION_UNSPECIFIED: WindowFunction.ValueType  # 0
+"""Linear."""
+WINDOW_FUNCTION_LINEAR: WindowFunction.ValueType  # 1
+"""Linear (PS3.3 C.11.2.1.2.1)."""
+WINDOW_FUNCTION_LINEAR_EXACT: WindowFunction.ValueType  # 2
+"""Linear exact (PS3.3 C.11.2.1.3.2)."""
+WINDOW_FUNCTION_SIGMOID: WindowFunction.ValueType  # 3
+"""Sigmoid (PS3.3 C.11.2.1.3.1)."""
+Global___WindowFunction: _TypeAlias = WindowFunction  # noqa: Y015
+
+@_typing.final
+class Window(_message.Message):
+    """Window is how values become grey levels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CENTER_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    FUNCTION_FIELD_NUMBER: _builtins.int
+    center: _builtins.float
+    """Window Center (0028,1050), in units after the modality LUT."""
+    width: _builtins.float
+    """Window Width (0028,1051), in the same units. At least 1, or above 0 where
+    the function is not linear.
+    """
+    function: Global___WindowFunction.ValueType
+    """The function."""
+    def __init__(
+        self,
+        *,
+        center: _builtins.float = ...,
+        width: _builtins.float = ...,
+        function: Global___WindowFunction.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["center", b"center", "function", b"function", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Window: _TypeAlias = Window  # noqa: Y015
+
+@_typing.final
+class Viewport(_message.Message):
+    """Viewport is the size of a picture and what part of the image it shows
+    (PS3.18 8.3.5.1.3). The picture keeps the image's shape and fits inside.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    SOURCE_X_FIELD_NUMBER: _builtins.int
+    SOURCE_Y_FIELD_NUMBER: _builtins.int
+    SOURCE_WIDTH_FIELD_NUMBER: _builtins.int
+    SOURCE_HEIGHT_FIELD_NUMBER: _builtins.int
+    width: _builtins.int
+    """Width in pixels, 1 to 8,192."""
+    height: _builtins.int
+    """Height in pixels, 1 to 8,192."""
+    source_x: _builtins.float
+    """Left edge of the part shown, in image pixels from 0."""
+    source_y: _builtins.float
+    """Upper edge of the part shown, in image pixels from 0."""
+    source_width: _builtins.float
+    """Width of the part shown in image pixels; negative flips it; zero means up
+    to the right edge.
+    """
+    source_height: _builtins.float
+    """Height of the part shown in image pixels; negative flips it; zero means
+    down to the lower edge.
+    """
+    def __init__(
+        self,
+        *,
+        width: _builtins.int = ...,
+        height: _builtins.int = ...,
+        source_x: _builtins.float = ...,
+        source_y: _builtins.float = ...,
+        source_width: _builtins.float = ...,
+        source_height: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["height", b"height", "source_height", b"source_height", "source_width", b"source_width", "source_x", b"source_x", "source_y", b"source_y", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Viewport: _TypeAlias = Viewport  # noqa: Y015
+
+@_typing.final
+class RenderFrameRequest(_message.Message):
+    """RenderFrameRequest is the request for RenderFrame."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BLOB_FIELD_NUMBER: _builtins.int
+    FRAME_FIELD_NUMBER: _builtins.int
+    FORMAT_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
+    WINDOW_FIELD_NUMBER: _builtins.int
+    VIEWPORT_FIELD_NUMBER: _builtins.int
+    frame: _builtins.int
+    """Number of the frame, from 1."""
+    format: Global___PictureFormat.ValueType
+    """Encoding."""
+    quality: _builtins.int
+    """JPEG quality, 1 to 100. Zero means 90."""
+    @_builtins.property
+    def blob(self) -> _blob_ref_pb2.BlobRef:
+        """The instance, a DICOM file (PS3.10)."""
+
+    @_builtins.property
+    def window(self) -> Global___Window:
+        """Window; absent takes that of the image, or fits the contrast."""
+
+    @_builtins.property
+    def viewport(self) -> Global___Viewport:
+        """Size; absent keeps that of the image."""
+
+    def __init__(
+        self,
+        *,
+        blob: _blob_ref_pb2.BlobRef | None = ...,
+        frame: _builtins.int = ...,
+        format: Global___PictureFormat.ValueType = ...,
+        quality: _builtins.int = ...,
+        window: Global___Window | None = ...,
+        viewport: Global___Viewport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "viewport", b"viewport", "window", b"window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "format", b"format", "frame", b"frame", "quality", b"quality", "viewport", b"viewport", "window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderFrameRequest: _TypeAlias = RenderFrameRequest  # noqa: Y015
+
+@_typing.final
+class RenderFrameResponse(_message.Message):
+    """RenderFrameResponse is one chunk of the picture."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """At most 1 MiB."""
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderFrameResponse: _TypeAlias = RenderFrameResponse  # noqa: Y015
+
+@_typing.final
+class DecodeFramesRequest(_message.Message):
+    """DecodeFramesRequest is the request for DecodeFrames."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BLOB_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def blob(self) -> _blob_ref_pb2.BlobRef:
+        """The instance, a DICOM file (PS3.10)."""
+
+    @_builtins.property
+    def frames(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Numbers of the frames, from 1; 1 to 1,000 of them."""
+
+    def __init__(
+        self,
+        *,
+        blob: _blob_ref_pb2.BlobRef | None = ...,
+        frames: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "frames", b"frames"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecodeFramesRequest: _TypeAlias = DecodeFramesRequest  # noqa: Y015
+
+@_typing.final
+class DecodeFramesResponse(_message.Message):
+    """DecodeFramesResponse is one chunk of one frame."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    PHOTOMETRIC_INTERPRETATION_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """At most 1 MiB."""
+    last: _builtins.bool
+    """True on the last chunk of a frame."""
+    photometric_interpretation: _builtins.str
+    """Photometric Interpretation (0028,0004) of the pixels given."""
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+        last: _builtins.bool = ...,
+        photometric_interpretation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "last", b"last", "photometric_interpretation", b"photometric_interpretation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecodeFramesResponse: _TypeAlias = DecodeFramesResponse  # noqa: Y015
+
+@_typing.final
+class TranscodeInstanceRequest(_message.Message):
+    """TranscodeInstanceRequest is the request for TranscodeInstance."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BLOB_FIELD_NUMBER: _builtins.int
+    TRANSFER_SYNTAX_UID_FIELD_NUMBER: _builtins.int
+    transfer_syntax_uid: _builtins.str
+    """Transfer syntax to write: Explicit or Implicit VR Little Endian, Deflated
+    Explicit VR Little Endian, RLE Lossless, JPEG-LS Lossless or JPEG 2000
+    Lossless.
+    """
+    @_builtins.property
+    def blob(self) -> _blob_ref_pb2.BlobRef:
+        """The instance, a DICOM file (PS3.10)."""
+
+    def __init__(
+        self,
+        *,
+        blob: _blob_ref_pb2.BlobRef | None = ...,
+        transfer_syntax_uid: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "transfer_syntax_uid", b"transfer_syntax_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TranscodeInstanceRequest: _TypeAlias = TranscodeInstanceRequest  # noqa: Y015
+
+@_typing.final
+class TranscodeInstanceResponse(_message.Message):
+    """TranscodeInstanceResponse is one chunk of the file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATA_FIELD_NUMBER: _builtins.int
+    data: _builtins.bytes
+    """At most 1 MiB."""
+    def __init__(
+        self,
+        *,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TranscodeInstanceResponse: _TypeAlias = TranscodeInstanceResponse  # noqa: Y015
 
 @_typing.final
 class SeriesInstance(_message.Message):

@@ -52,6 +52,21 @@ class ConversionServiceStub:
                 request_serializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.ConvertSeriesRequest.SerializeToString,
                 response_deserializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.ConvertSeriesResponse.FromString,
                 _registered_method=True)
+        self.RenderFrame = channel.unary_stream(
+                '/heimdallr.conversion.v1.ConversionService/RenderFrame',
+                request_serializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.RenderFrameRequest.SerializeToString,
+                response_deserializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.RenderFrameResponse.FromString,
+                _registered_method=True)
+        self.DecodeFrames = channel.unary_stream(
+                '/heimdallr.conversion.v1.ConversionService/DecodeFrames',
+                request_serializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.DecodeFramesRequest.SerializeToString,
+                response_deserializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.DecodeFramesResponse.FromString,
+                _registered_method=True)
+        self.TranscodeInstance = channel.unary_stream(
+                '/heimdallr.conversion.v1.ConversionService/TranscodeInstance',
+                request_serializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.TranscodeInstanceRequest.SerializeToString,
+                response_deserializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.TranscodeInstanceResponse.FromString,
+                _registered_method=True)
 
 
 class ConversionServiceServicer:
@@ -88,6 +103,37 @@ class ConversionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RenderFrame(self, request, context):
+        """RenderFrame draws one frame of an instance as a picture (PS3.18 8.3.5) and
+        streams it in chunks of at most 1 MiB. The same request gives the same
+        bytes.
+        Fails with ERROR_REASON_INVALID_FIELD, ERROR_REASON_IMAGE_NOT_RENDERABLE,
+        ERROR_REASON_BLOB_NOT_FOUND, ERROR_REASON_BLOB_CORRUPT or
+        ERROR_REASON_TOOL_FAILED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DecodeFrames(self, request, context):
+        """DecodeFrames gives frames as native little endian pixels, as PS3.5 8.1 lays
+        them out, one after another in chunks of at most 1 MiB. Colour of a lossy
+        syntax comes as the photometric interpretation of the answer says.
+        Fails as RenderFrame does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def TranscodeInstance(self, request, context):
+        """TranscodeInstance writes an instance in another transfer syntax and streams
+        the DICOM file in chunks of at most 1 MiB. Only lossless syntaxes are
+        written. Fails as RenderFrame does.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConversionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -105,6 +151,21 @@ def add_ConversionServiceServicer_to_server(servicer, server):
                     servicer.ConvertSeries,
                     request_deserializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.ConvertSeriesRequest.FromString,
                     response_serializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.ConvertSeriesResponse.SerializeToString,
+            ),
+            'RenderFrame': grpc.unary_stream_rpc_method_handler(
+                    servicer.RenderFrame,
+                    request_deserializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.RenderFrameRequest.FromString,
+                    response_serializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.RenderFrameResponse.SerializeToString,
+            ),
+            'DecodeFrames': grpc.unary_stream_rpc_method_handler(
+                    servicer.DecodeFrames,
+                    request_deserializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.DecodeFramesRequest.FromString,
+                    response_serializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.DecodeFramesResponse.SerializeToString,
+            ),
+            'TranscodeInstance': grpc.unary_stream_rpc_method_handler(
+                    servicer.TranscodeInstance,
+                    request_deserializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.TranscodeInstanceRequest.FromString,
+                    response_serializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.TranscodeInstanceResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -191,6 +252,87 @@ class ConversionService:
             '/heimdallr.conversion.v1.ConversionService/ConvertSeries',
             heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.ConvertSeriesRequest.SerializeToString,
             heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.ConvertSeriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenderFrame(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/heimdallr.conversion.v1.ConversionService/RenderFrame',
+            heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.RenderFrameRequest.SerializeToString,
+            heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.RenderFrameResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecodeFrames(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/heimdallr.conversion.v1.ConversionService/DecodeFrames',
+            heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.DecodeFramesRequest.SerializeToString,
+            heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.DecodeFramesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TranscodeInstance(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/heimdallr.conversion.v1.ConversionService/TranscodeInstance',
+            heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.TranscodeInstanceRequest.SerializeToString,
+            heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.TranscodeInstanceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -52,6 +52,25 @@ class ConversionServiceStub:
     Fails with ERROR_REASON_BLOB_NOT_FOUND, ERROR_REASON_BLOB_CORRUPT or
     ERROR_REASON_TOOL_FAILED.
     """
+    RenderFrame: _grpc.UnaryStreamMultiCallable[_conversion_service_pb2.RenderFrameRequest, _conversion_service_pb2.RenderFrameResponse]
+    """RenderFrame draws one frame of an instance as a picture (PS3.18 8.3.5) and
+    streams it in chunks of at most 1 MiB. The same request gives the same
+    bytes.
+    Fails with ERROR_REASON_INVALID_FIELD, ERROR_REASON_IMAGE_NOT_RENDERABLE,
+    ERROR_REASON_BLOB_NOT_FOUND, ERROR_REASON_BLOB_CORRUPT or
+    ERROR_REASON_TOOL_FAILED.
+    """
+    DecodeFrames: _grpc.UnaryStreamMultiCallable[_conversion_service_pb2.DecodeFramesRequest, _conversion_service_pb2.DecodeFramesResponse]
+    """DecodeFrames gives frames as native little endian pixels, as PS3.5 8.1 lays
+    them out, one after another in chunks of at most 1 MiB. Colour of a lossy
+    syntax comes as the photometric interpretation of the answer says.
+    Fails as RenderFrame does.
+    """
+    TranscodeInstance: _grpc.UnaryStreamMultiCallable[_conversion_service_pb2.TranscodeInstanceRequest, _conversion_service_pb2.TranscodeInstanceResponse]
+    """TranscodeInstance writes an instance in another transfer syntax and streams
+    the DICOM file in chunks of at most 1 MiB. Only lossless syntaxes are
+    written. Fails as RenderFrame does.
+    """
 
 @_typing.type_check_only
 class ConversionServiceAsyncStub(ConversionServiceStub):
@@ -76,6 +95,25 @@ class ConversionServiceAsyncStub(ConversionServiceStub):
     cannot be made into one. Idempotent: blobs are named by content.
     Fails with ERROR_REASON_BLOB_NOT_FOUND, ERROR_REASON_BLOB_CORRUPT or
     ERROR_REASON_TOOL_FAILED.
+    """
+    RenderFrame: _aio.UnaryStreamMultiCallable[_conversion_service_pb2.RenderFrameRequest, _conversion_service_pb2.RenderFrameResponse]  # type: ignore[assignment]
+    """RenderFrame draws one frame of an instance as a picture (PS3.18 8.3.5) and
+    streams it in chunks of at most 1 MiB. The same request gives the same
+    bytes.
+    Fails with ERROR_REASON_INVALID_FIELD, ERROR_REASON_IMAGE_NOT_RENDERABLE,
+    ERROR_REASON_BLOB_NOT_FOUND, ERROR_REASON_BLOB_CORRUPT or
+    ERROR_REASON_TOOL_FAILED.
+    """
+    DecodeFrames: _aio.UnaryStreamMultiCallable[_conversion_service_pb2.DecodeFramesRequest, _conversion_service_pb2.DecodeFramesResponse]  # type: ignore[assignment]
+    """DecodeFrames gives frames as native little endian pixels, as PS3.5 8.1 lays
+    them out, one after another in chunks of at most 1 MiB. Colour of a lossy
+    syntax comes as the photometric interpretation of the answer says.
+    Fails as RenderFrame does.
+    """
+    TranscodeInstance: _aio.UnaryStreamMultiCallable[_conversion_service_pb2.TranscodeInstanceRequest, _conversion_service_pb2.TranscodeInstanceResponse]  # type: ignore[assignment]
+    """TranscodeInstance writes an instance in another transfer syntax and streams
+    the DICOM file in chunks of at most 1 MiB. Only lossless syntaxes are
+    written. Fails as RenderFrame does.
     """
 
 class ConversionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -116,6 +154,43 @@ class ConversionServiceServicer(metaclass=_abc_1.ABCMeta):
         cannot be made into one. Idempotent: blobs are named by content.
         Fails with ERROR_REASON_BLOB_NOT_FOUND, ERROR_REASON_BLOB_CORRUPT or
         ERROR_REASON_TOOL_FAILED.
+        """
+
+    @_abc_1.abstractmethod
+    def RenderFrame(
+        self,
+        request: _conversion_service_pb2.RenderFrameRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_conversion_service_pb2.RenderFrameResponse], _abc.AsyncIterator[_conversion_service_pb2.RenderFrameResponse]]:
+        """RenderFrame draws one frame of an instance as a picture (PS3.18 8.3.5) and
+        streams it in chunks of at most 1 MiB. The same request gives the same
+        bytes.
+        Fails with ERROR_REASON_INVALID_FIELD, ERROR_REASON_IMAGE_NOT_RENDERABLE,
+        ERROR_REASON_BLOB_NOT_FOUND, ERROR_REASON_BLOB_CORRUPT or
+        ERROR_REASON_TOOL_FAILED.
+        """
+
+    @_abc_1.abstractmethod
+    def DecodeFrames(
+        self,
+        request: _conversion_service_pb2.DecodeFramesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_conversion_service_pb2.DecodeFramesResponse], _abc.AsyncIterator[_conversion_service_pb2.DecodeFramesResponse]]:
+        """DecodeFrames gives frames as native little endian pixels, as PS3.5 8.1 lays
+        them out, one after another in chunks of at most 1 MiB. Colour of a lossy
+        syntax comes as the photometric interpretation of the answer says.
+        Fails as RenderFrame does.
+        """
+
+    @_abc_1.abstractmethod
+    def TranscodeInstance(
+        self,
+        request: _conversion_service_pb2.TranscodeInstanceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_conversion_service_pb2.TranscodeInstanceResponse], _abc.AsyncIterator[_conversion_service_pb2.TranscodeInstanceResponse]]:
+        """TranscodeInstance writes an instance in another transfer syntax and streams
+        the DICOM file in chunks of at most 1 MiB. Only lossless syntaxes are
+        written. Fails as RenderFrame does.
         """
 
 def add_ConversionServiceServicer_to_server(servicer: ConversionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

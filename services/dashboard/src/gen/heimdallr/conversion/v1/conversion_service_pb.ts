@@ -2,8 +2,8 @@
 // @generated from file heimdallr/conversion/v1/conversion_service.proto (package heimdallr.conversion.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_heimdallr_access_v1_options } from "../../access/v1/options_pb";
 import type { BlobRef } from "../../imaging/v1/blob_ref_pb";
 import { file_heimdallr_imaging_v1_blob_ref } from "../../imaging/v1/blob_ref_pb";
@@ -23,7 +23,293 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file heimdallr/conversion/v1/conversion_service.proto.
  */
 export const file_heimdallr_conversion_v1_conversion_service: GenFile = /*@__PURE__*/
-  fileDesc("CjBoZWltZGFsbHIvY29udmVyc2lvbi92MS9jb252ZXJzaW9uX3NlcnZpY2UucHJvdG8SF2hlaW1kYWxsci5jb252ZXJzaW9uLnYxInsKDlNlcmllc0luc3RhbmNlEisKBGJsb2IYASABKAsyHS5oZWltZGFsbHIuaW1hZ2luZy52MS5CbG9iUmVmEjwKCmF0dHJpYnV0ZXMYAiABKAsyKC5oZWltZGFsbHIuaW1hZ2luZy52MS5JbnN0YW5jZUF0dHJpYnV0ZXMiegoPU2VyaWVzQ2FuZGlkYXRlEhEKCXNlcmllc19pZBgBIAEoCRIWCg5pbnN0YW5jZV9jb3VudBgCIAEoBRI8CgphdHRyaWJ1dGVzGAMgASgLMiguaGVpbWRhbGxyLmltYWdpbmcudjEuSW5zdGFuY2VBdHRyaWJ1dGVzIlMKE1NlbGVjdFNlcmllc1JlcXVlc3QSPAoKY2FuZGlkYXRlcxgBIAMoCzIoLmhlaW1kYWxsci5jb252ZXJzaW9uLnYxLlNlcmllc0NhbmRpZGF0ZSJMChRTZWxlY3RTZXJpZXNSZXNwb25zZRI0CgZzY29yZXMYASADKAsyJC5oZWltZGFsbHIuY29udmVyc2lvbi52MS5TZXJpZXNTY29yZSKoAQoLU2VyaWVzU2NvcmUSEQoJc2VyaWVzX2lkGAEgASgJEhAKCHNlbGVjdGVkGAIgASgIEg0KBXNjb3JlGAMgASgBEjUKB3JlYXNvbnMYBCADKAsyJC5oZWltZGFsbHIuY29udmVyc2lvbi52MS5TY29yZVJlYXNvbhIuCgdyZWZ1c2FsGAUgASgLMh0uaGVpbWRhbGxyLmltYWdpbmcudjEuUmVmdXNhbCI5CgtTY29yZVJlYXNvbhIMCgRjb2RlGAEgASgJEg4KBnBvaW50cxgCIAEoARIMCgR0ZXh0GAMgASgJImcKFURlc2NyaWJlU2VyaWVzUmVxdWVzdBISCgphdHRlbXB0X2lkGAEgASgJEjoKCWluc3RhbmNlcxgCIAMoCzInLmhlaW1kYWxsci5jb252ZXJzaW9uLnYxLlNlcmllc0luc3RhbmNlIusBChZEZXNjcmliZVNlcmllc1Jlc3BvbnNlEi8KCG1ldGFkYXRhGAEgASgLMh0uaGVpbWRhbGxyLmltYWdpbmcudjEuQmxvYlJlZhIwCgl0aHVtYm5haWwYAiABKAsyHS5oZWltZGFsbHIuaW1hZ2luZy52MS5QcmV2aWV3EjgKEXRodW1ibmFpbF9yZWZ1c2FsGAMgASgLMh0uaGVpbWRhbGxyLmltYWdpbmcudjEuUmVmdXNhbBI0Cgpwcm92ZW5hbmNlGAQgASgLMiAuaGVpbWRhbGxyLmltYWdpbmcudjEuUHJvdmVuYW5jZSJmChRDb252ZXJ0U2VyaWVzUmVxdWVzdBISCgphdHRlbXB0X2lkGAEgASgJEjoKCWluc3RhbmNlcxgCIAMoCzInLmhlaW1kYWxsci5jb252ZXJzaW9uLnYxLlNlcmllc0luc3RhbmNlIsEBChVDb252ZXJ0U2VyaWVzUmVzcG9uc2USMgoIcHJvZ3Jlc3MYASABKAsyHi5oZWltZGFsbHIuaW1hZ2luZy52MS5Qcm9ncmVzc0gAEjkKCmNvbnZlcnNpb24YAiABKAsyIy5oZWltZGFsbHIuY29udmVyc2lvbi52MS5Db252ZXJzaW9uSAASMAoHcmVmdXNhbBgDIAEoCzIdLmhlaW1kYWxsci5pbWFnaW5nLnYxLlJlZnVzYWxIAEIHCgVldmVudCJrCgpDb252ZXJzaW9uEiwKBnZvbHVtZRgBIAEoCzIcLmhlaW1kYWxsci5pbWFnaW5nLnYxLlZvbHVtZRIvCghwcmV2aWV3cxgCIAMoCzIdLmhlaW1kYWxsci5pbWFnaW5nLnYxLlByZXZpZXcyjAMKEUNvbnZlcnNpb25TZXJ2aWNlEngKDFNlbGVjdFNlcmllcxIsLmhlaW1kYWxsci5jb252ZXJzaW9uLnYxLlNlbGVjdFNlcmllc1JlcXVlc3QaLS5oZWltZGFsbHIuY29udmVyc2lvbi52MS5TZWxlY3RTZXJpZXNSZXNwb25zZSILkAIB6OAYBfDgGAESfgoORGVzY3JpYmVTZXJpZXMSLi5oZWltZGFsbHIuY29udmVyc2lvbi52MS5EZXNjcmliZVNlcmllc1JlcXVlc3QaLy5oZWltZGFsbHIuY29udmVyc2lvbi52MS5EZXNjcmliZVNlcmllc1Jlc3BvbnNlIguQAgLo4BgF8OAYChJ9Cg1Db252ZXJ0U2VyaWVzEi0uaGVpbWRhbGxyLmNvbnZlcnNpb24udjEuQ29udmVydFNlcmllc1JlcXVlc3QaLi5oZWltZGFsbHIuY29udmVyc2lvbi52MS5Db252ZXJ0U2VyaWVzUmVzcG9uc2UiC5ACAujgGAXw4BgKMAFiBnByb3RvMw", [file_heimdallr_access_v1_options, file_heimdallr_imaging_v1_blob_ref, file_heimdallr_imaging_v1_instance_attributes, file_heimdallr_imaging_v1_measurement, file_heimdallr_imaging_v1_progress, file_heimdallr_imaging_v1_provenance, file_heimdallr_imaging_v1_volume]);
+  fileDesc("CjBoZWltZGFsbHIvY29udmVyc2lvbi92MS9jb252ZXJzaW9uX3NlcnZpY2UucHJvdG8SF2hlaW1kYWxsci5jb252ZXJzaW9uLnYxImIKBldpbmRvdxIOCgZjZW50ZXIYASABKAESDQoFd2lkdGgYAiABKAESOQoIZnVuY3Rpb24YAyABKA4yJy5oZWltZGFsbHIuY29udmVyc2lvbi52MS5XaW5kb3dGdW5jdGlvbiJ6CghWaWV3cG9ydBINCgV3aWR0aBgBIAEoBRIOCgZoZWlnaHQYAiABKAUSEAoIc291cmNlX3gYAyABKAESEAoIc291cmNlX3kYBCABKAESFAoMc291cmNlX3dpZHRoGAUgASgBEhUKDXNvdXJjZV9oZWlnaHQYBiABKAEi/wEKElJlbmRlckZyYW1lUmVxdWVzdBIrCgRibG9iGAEgASgLMh0uaGVpbWRhbGxyLmltYWdpbmcudjEuQmxvYlJlZhINCgVmcmFtZRgCIAEoBRI2CgZmb3JtYXQYAyABKA4yJi5oZWltZGFsbHIuY29udmVyc2lvbi52MS5QaWN0dXJlRm9ybWF0Eg8KB3F1YWxpdHkYBCABKAUSLwoGd2luZG93GAUgASgLMh8uaGVpbWRhbGxyLmNvbnZlcnNpb24udjEuV2luZG93EjMKCHZpZXdwb3J0GAYgASgLMiEuaGVpbWRhbGxyLmNvbnZlcnNpb24udjEuVmlld3BvcnQiIwoTUmVuZGVyRnJhbWVSZXNwb25zZRIMCgRkYXRhGAEgASgMIlIKE0RlY29kZUZyYW1lc1JlcXVlc3QSKwoEYmxvYhgBIAEoCzIdLmhlaW1kYWxsci5pbWFnaW5nLnYxLkJsb2JSZWYSDgoGZnJhbWVzGAIgAygFIlYKFERlY29kZUZyYW1lc1Jlc3BvbnNlEgwKBGRhdGEYASABKAwSDAoEbGFzdBgCIAEoCBIiChpwaG90b21ldHJpY19pbnRlcnByZXRhdGlvbhgDIAEoCSJkChhUcmFuc2NvZGVJbnN0YW5jZVJlcXVlc3QSKwoEYmxvYhgBIAEoCzIdLmhlaW1kYWxsci5pbWFnaW5nLnYxLkJsb2JSZWYSGwoTdHJhbnNmZXJfc3ludGF4X3VpZBgCIAEoCSIpChlUcmFuc2NvZGVJbnN0YW5jZVJlc3BvbnNlEgwKBGRhdGEYASABKAwiewoOU2VyaWVzSW5zdGFuY2USKwoEYmxvYhgBIAEoCzIdLmhlaW1kYWxsci5pbWFnaW5nLnYxLkJsb2JSZWYSPAoKYXR0cmlidXRlcxgCIAEoCzIoLmhlaW1kYWxsci5pbWFnaW5nLnYxLkluc3RhbmNlQXR0cmlidXRlcyJ6Cg9TZXJpZXNDYW5kaWRhdGUSEQoJc2VyaWVzX2lkGAEgASgJEhYKDmluc3RhbmNlX2NvdW50GAIgASgFEjwKCmF0dHJpYnV0ZXMYAyABKAsyKC5oZWltZGFsbHIuaW1hZ2luZy52MS5JbnN0YW5jZUF0dHJpYnV0ZXMiUwoTU2VsZWN0U2VyaWVzUmVxdWVzdBI8CgpjYW5kaWRhdGVzGAEgAygLMiguaGVpbWRhbGxyLmNvbnZlcnNpb24udjEuU2VyaWVzQ2FuZGlkYXRlIkwKFFNlbGVjdFNlcmllc1Jlc3BvbnNlEjQKBnNjb3JlcxgBIAMoCzIkLmhlaW1kYWxsci5jb252ZXJzaW9uLnYxLlNlcmllc1Njb3JlIqgBCgtTZXJpZXNTY29yZRIRCglzZXJpZXNfaWQYASABKAkSEAoIc2VsZWN0ZWQYAiABKAgSDQoFc2NvcmUYAyABKAESNQoHcmVhc29ucxgEIAMoCzIkLmhlaW1kYWxsci5jb252ZXJzaW9uLnYxLlNjb3JlUmVhc29uEi4KB3JlZnVzYWwYBSABKAsyHS5oZWltZGFsbHIuaW1hZ2luZy52MS5SZWZ1c2FsIjkKC1Njb3JlUmVhc29uEgwKBGNvZGUYASABKAkSDgoGcG9pbnRzGAIgASgBEgwKBHRleHQYAyABKAkiZwoVRGVzY3JpYmVTZXJpZXNSZXF1ZXN0EhIKCmF0dGVtcHRfaWQYASABKAkSOgoJaW5zdGFuY2VzGAIgAygLMicuaGVpbWRhbGxyLmNvbnZlcnNpb24udjEuU2VyaWVzSW5zdGFuY2Ui6wEKFkRlc2NyaWJlU2VyaWVzUmVzcG9uc2USLwoIbWV0YWRhdGEYASABKAsyHS5oZWltZGFsbHIuaW1hZ2luZy52MS5CbG9iUmVmEjAKCXRodW1ibmFpbBgCIAEoCzIdLmhlaW1kYWxsci5pbWFnaW5nLnYxLlByZXZpZXcSOAoRdGh1bWJuYWlsX3JlZnVzYWwYAyABKAsyHS5oZWltZGFsbHIuaW1hZ2luZy52MS5SZWZ1c2FsEjQKCnByb3ZlbmFuY2UYBCABKAsyIC5oZWltZGFsbHIuaW1hZ2luZy52MS5Qcm92ZW5hbmNlImYKFENvbnZlcnRTZXJpZXNSZXF1ZXN0EhIKCmF0dGVtcHRfaWQYASABKAkSOgoJaW5zdGFuY2VzGAIgAygLMicuaGVpbWRhbGxyLmNvbnZlcnNpb24udjEuU2VyaWVzSW5zdGFuY2UiwQEKFUNvbnZlcnRTZXJpZXNSZXNwb25zZRIyCghwcm9ncmVzcxgBIAEoCzIeLmhlaW1kYWxsci5pbWFnaW5nLnYxLlByb2dyZXNzSAASOQoKY29udmVyc2lvbhgCIAEoCzIjLmhlaW1kYWxsci5jb252ZXJzaW9uLnYxLkNvbnZlcnNpb25IABIwCgdyZWZ1c2FsGAMgASgLMh0uaGVpbWRhbGxyLmltYWdpbmcudjEuUmVmdXNhbEgAQgcKBWV2ZW50ImsKCkNvbnZlcnNpb24SLAoGdm9sdW1lGAEgASgLMhwuaGVpbWRhbGxyLmltYWdpbmcudjEuVm9sdW1lEi8KCHByZXZpZXdzGAIgAygLMh0uaGVpbWRhbGxyLmltYWdpbmcudjEuUHJldmlldypgCg1QaWN0dXJlRm9ybWF0Eh4KGlBJQ1RVUkVfRk9STUFUX1VOU1BFQ0lGSUVEEAASFgoSUElDVFVSRV9GT1JNQVRfUE5HEAESFwoTUElDVFVSRV9GT1JNQVRfSlBFRxACKowBCg5XaW5kb3dGdW5jdGlvbhIfChtXSU5ET1dfRlVOQ1RJT05fVU5TUEVDSUZJRUQQABIaChZXSU5ET1dfRlVOQ1RJT05fTElORUFSEAESIAocV0lORE9XX0ZVTkNUSU9OX0xJTkVBUl9FWEFDVBACEhsKF1dJTkRPV19GVU5DVElPTl9TSUdNT0lEEAMyjQYKEUNvbnZlcnNpb25TZXJ2aWNlEngKDFNlbGVjdFNlcmllcxIsLmhlaW1kYWxsci5jb252ZXJzaW9uLnYxLlNlbGVjdFNlcmllc1JlcXVlc3QaLS5oZWltZGFsbHIuY29udmVyc2lvbi52MS5TZWxlY3RTZXJpZXNSZXNwb25zZSILkAIB6OAYBfDgGAESfgoORGVzY3JpYmVTZXJpZXMSLi5oZWltZGFsbHIuY29udmVyc2lvbi52MS5EZXNjcmliZVNlcmllc1JlcXVlc3QaLy5oZWltZGFsbHIuY29udmVyc2lvbi52MS5EZXNjcmliZVNlcmllc1Jlc3BvbnNlIguQAgLo4BgF8OAYChJ9Cg1Db252ZXJ0U2VyaWVzEi0uaGVpbWRhbGxyLmNvbnZlcnNpb24udjEuQ29udmVydFNlcmllc1JlcXVlc3QaLi5oZWltZGFsbHIuY29udmVyc2lvbi52MS5Db252ZXJ0U2VyaWVzUmVzcG9uc2UiC5ACAujgGAXw4BgKMAESdwoLUmVuZGVyRnJhbWUSKy5oZWltZGFsbHIuY29udmVyc2lvbi52MS5SZW5kZXJGcmFtZVJlcXVlc3QaLC5oZWltZGFsbHIuY29udmVyc2lvbi52MS5SZW5kZXJGcmFtZVJlc3BvbnNlIguQAgHo4BgF8OAYCjABEnoKDERlY29kZUZyYW1lcxIsLmhlaW1kYWxsci5jb252ZXJzaW9uLnYxLkRlY29kZUZyYW1lc1JlcXVlc3QaLS5oZWltZGFsbHIuY29udmVyc2lvbi52MS5EZWNvZGVGcmFtZXNSZXNwb25zZSILkAIB6OAYBfDgGAowARKJAQoRVHJhbnNjb2RlSW5zdGFuY2USMS5oZWltZGFsbHIuY29udmVyc2lvbi52MS5UcmFuc2NvZGVJbnN0YW5jZVJlcXVlc3QaMi5oZWltZGFsbHIuY29udmVyc2lvbi52MS5UcmFuc2NvZGVJbnN0YW5jZVJlc3BvbnNlIguQAgHo4BgF8OAYCjABYgZwcm90bzM", [file_heimdallr_access_v1_options, file_heimdallr_imaging_v1_blob_ref, file_heimdallr_imaging_v1_instance_attributes, file_heimdallr_imaging_v1_measurement, file_heimdallr_imaging_v1_progress, file_heimdallr_imaging_v1_provenance, file_heimdallr_imaging_v1_volume]);
+
+/**
+ * Window is how values become grey levels.
+ *
+ * @generated from message heimdallr.conversion.v1.Window
+ */
+export type Window = Message<"heimdallr.conversion.v1.Window"> & {
+  /**
+   * Window Center (0028,1050), in units after the modality LUT.
+   *
+   * @generated from field: double center = 1;
+   */
+  center: number;
+
+  /**
+   * Window Width (0028,1051), in the same units. At least 1, or above 0 where
+   * the function is not linear.
+   *
+   * @generated from field: double width = 2;
+   */
+  width: number;
+
+  /**
+   * The function.
+   *
+   * @generated from field: heimdallr.conversion.v1.WindowFunction function = 3;
+   */
+  function: WindowFunction;
+};
+
+/**
+ * Describes the message heimdallr.conversion.v1.Window.
+ * Use `create(WindowSchema)` to create a new message.
+ */
+export const WindowSchema: GenMessage<Window> = /*@__PURE__*/
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 0);
+
+/**
+ * Viewport is the size of a picture and what part of the image it shows
+ * (PS3.18 8.3.5.1.3). The picture keeps the image's shape and fits inside.
+ *
+ * @generated from message heimdallr.conversion.v1.Viewport
+ */
+export type Viewport = Message<"heimdallr.conversion.v1.Viewport"> & {
+  /**
+   * Width in pixels, 1 to 8,192.
+   *
+   * @generated from field: int32 width = 1;
+   */
+  width: number;
+
+  /**
+   * Height in pixels, 1 to 8,192.
+   *
+   * @generated from field: int32 height = 2;
+   */
+  height: number;
+
+  /**
+   * Left edge of the part shown, in image pixels from 0.
+   *
+   * @generated from field: double source_x = 3;
+   */
+  sourceX: number;
+
+  /**
+   * Upper edge of the part shown, in image pixels from 0.
+   *
+   * @generated from field: double source_y = 4;
+   */
+  sourceY: number;
+
+  /**
+   * Width of the part shown in image pixels; negative flips it; zero means up
+   * to the right edge.
+   *
+   * @generated from field: double source_width = 5;
+   */
+  sourceWidth: number;
+
+  /**
+   * Height of the part shown in image pixels; negative flips it; zero means
+   * down to the lower edge.
+   *
+   * @generated from field: double source_height = 6;
+   */
+  sourceHeight: number;
+};
+
+/**
+ * Describes the message heimdallr.conversion.v1.Viewport.
+ * Use `create(ViewportSchema)` to create a new message.
+ */
+export const ViewportSchema: GenMessage<Viewport> = /*@__PURE__*/
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 1);
+
+/**
+ * RenderFrameRequest is the request for RenderFrame.
+ *
+ * @generated from message heimdallr.conversion.v1.RenderFrameRequest
+ */
+export type RenderFrameRequest = Message<"heimdallr.conversion.v1.RenderFrameRequest"> & {
+  /**
+   * The instance, a DICOM file (PS3.10).
+   *
+   * @generated from field: heimdallr.imaging.v1.BlobRef blob = 1;
+   */
+  blob?: BlobRef | undefined;
+
+  /**
+   * Number of the frame, from 1.
+   *
+   * @generated from field: int32 frame = 2;
+   */
+  frame: number;
+
+  /**
+   * Encoding.
+   *
+   * @generated from field: heimdallr.conversion.v1.PictureFormat format = 3;
+   */
+  format: PictureFormat;
+
+  /**
+   * JPEG quality, 1 to 100. Zero means 90.
+   *
+   * @generated from field: int32 quality = 4;
+   */
+  quality: number;
+
+  /**
+   * Window; absent takes that of the image, or fits the contrast.
+   *
+   * @generated from field: heimdallr.conversion.v1.Window window = 5;
+   */
+  window?: Window | undefined;
+
+  /**
+   * Size; absent keeps that of the image.
+   *
+   * @generated from field: heimdallr.conversion.v1.Viewport viewport = 6;
+   */
+  viewport?: Viewport | undefined;
+};
+
+/**
+ * Describes the message heimdallr.conversion.v1.RenderFrameRequest.
+ * Use `create(RenderFrameRequestSchema)` to create a new message.
+ */
+export const RenderFrameRequestSchema: GenMessage<RenderFrameRequest> = /*@__PURE__*/
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 2);
+
+/**
+ * RenderFrameResponse is one chunk of the picture.
+ *
+ * @generated from message heimdallr.conversion.v1.RenderFrameResponse
+ */
+export type RenderFrameResponse = Message<"heimdallr.conversion.v1.RenderFrameResponse"> & {
+  /**
+   * At most 1 MiB.
+   *
+   * @generated from field: bytes data = 1;
+   */
+  data: Uint8Array;
+};
+
+/**
+ * Describes the message heimdallr.conversion.v1.RenderFrameResponse.
+ * Use `create(RenderFrameResponseSchema)` to create a new message.
+ */
+export const RenderFrameResponseSchema: GenMessage<RenderFrameResponse> = /*@__PURE__*/
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 3);
+
+/**
+ * DecodeFramesRequest is the request for DecodeFrames.
+ *
+ * @generated from message heimdallr.conversion.v1.DecodeFramesRequest
+ */
+export type DecodeFramesRequest = Message<"heimdallr.conversion.v1.DecodeFramesRequest"> & {
+  /**
+   * The instance, a DICOM file (PS3.10).
+   *
+   * @generated from field: heimdallr.imaging.v1.BlobRef blob = 1;
+   */
+  blob?: BlobRef | undefined;
+
+  /**
+   * Numbers of the frames, from 1; 1 to 1,000 of them.
+   *
+   * @generated from field: repeated int32 frames = 2;
+   */
+  frames: number[];
+};
+
+/**
+ * Describes the message heimdallr.conversion.v1.DecodeFramesRequest.
+ * Use `create(DecodeFramesRequestSchema)` to create a new message.
+ */
+export const DecodeFramesRequestSchema: GenMessage<DecodeFramesRequest> = /*@__PURE__*/
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 4);
+
+/**
+ * DecodeFramesResponse is one chunk of one frame.
+ *
+ * @generated from message heimdallr.conversion.v1.DecodeFramesResponse
+ */
+export type DecodeFramesResponse = Message<"heimdallr.conversion.v1.DecodeFramesResponse"> & {
+  /**
+   * At most 1 MiB.
+   *
+   * @generated from field: bytes data = 1;
+   */
+  data: Uint8Array;
+
+  /**
+   * True on the last chunk of a frame.
+   *
+   * @generated from field: bool last = 2;
+   */
+  last: boolean;
+
+  /**
+   * Photometric Interpretation (0028,0004) of the pixels given.
+   *
+   * @generated from field: string photometric_interpretation = 3;
+   */
+  photometricInterpretation: string;
+};
+
+/**
+ * Describes the message heimdallr.conversion.v1.DecodeFramesResponse.
+ * Use `create(DecodeFramesResponseSchema)` to create a new message.
+ */
+export const DecodeFramesResponseSchema: GenMessage<DecodeFramesResponse> = /*@__PURE__*/
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 5);
+
+/**
+ * TranscodeInstanceRequest is the request for TranscodeInstance.
+ *
+ * @generated from message heimdallr.conversion.v1.TranscodeInstanceRequest
+ */
+export type TranscodeInstanceRequest = Message<"heimdallr.conversion.v1.TranscodeInstanceRequest"> & {
+  /**
+   * The instance, a DICOM file (PS3.10).
+   *
+   * @generated from field: heimdallr.imaging.v1.BlobRef blob = 1;
+   */
+  blob?: BlobRef | undefined;
+
+  /**
+   * Transfer syntax to write: Explicit or Implicit VR Little Endian, Deflated
+   * Explicit VR Little Endian, RLE Lossless, JPEG-LS Lossless or JPEG 2000
+   * Lossless.
+   *
+   * @generated from field: string transfer_syntax_uid = 2;
+   */
+  transferSyntaxUid: string;
+};
+
+/**
+ * Describes the message heimdallr.conversion.v1.TranscodeInstanceRequest.
+ * Use `create(TranscodeInstanceRequestSchema)` to create a new message.
+ */
+export const TranscodeInstanceRequestSchema: GenMessage<TranscodeInstanceRequest> = /*@__PURE__*/
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 6);
+
+/**
+ * TranscodeInstanceResponse is one chunk of the file.
+ *
+ * @generated from message heimdallr.conversion.v1.TranscodeInstanceResponse
+ */
+export type TranscodeInstanceResponse = Message<"heimdallr.conversion.v1.TranscodeInstanceResponse"> & {
+  /**
+   * At most 1 MiB.
+   *
+   * @generated from field: bytes data = 1;
+   */
+  data: Uint8Array;
+};
+
+/**
+ * Describes the message heimdallr.conversion.v1.TranscodeInstanceResponse.
+ * Use `create(TranscodeInstanceResponseSchema)` to create a new message.
+ */
+export const TranscodeInstanceResponseSchema: GenMessage<TranscodeInstanceResponse> = /*@__PURE__*/
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 7);
 
 /**
  * SeriesInstance is one instance of a series to work on.
@@ -51,7 +337,7 @@ export type SeriesInstance = Message<"heimdallr.conversion.v1.SeriesInstance"> &
  * Use `create(SeriesInstanceSchema)` to create a new message.
  */
 export const SeriesInstanceSchema: GenMessage<SeriesInstance> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 0);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 8);
 
 /**
  * SeriesCandidate is one series to choose from.
@@ -86,7 +372,7 @@ export type SeriesCandidate = Message<"heimdallr.conversion.v1.SeriesCandidate">
  * Use `create(SeriesCandidateSchema)` to create a new message.
  */
 export const SeriesCandidateSchema: GenMessage<SeriesCandidate> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 1);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 9);
 
 /**
  * SelectSeriesRequest is the request for SelectSeries.
@@ -107,7 +393,7 @@ export type SelectSeriesRequest = Message<"heimdallr.conversion.v1.SelectSeriesR
  * Use `create(SelectSeriesRequestSchema)` to create a new message.
  */
 export const SelectSeriesRequestSchema: GenMessage<SelectSeriesRequest> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 2);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 10);
 
 /**
  * SelectSeriesResponse is the response for SelectSeries.
@@ -128,7 +414,7 @@ export type SelectSeriesResponse = Message<"heimdallr.conversion.v1.SelectSeries
  * Use `create(SelectSeriesResponseSchema)` to create a new message.
  */
 export const SelectSeriesResponseSchema: GenMessage<SelectSeriesResponse> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 3);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 11);
 
 /**
  * SeriesScore tells whether a series is worth analysing, and why.
@@ -177,7 +463,7 @@ export type SeriesScore = Message<"heimdallr.conversion.v1.SeriesScore"> & {
  * Use `create(SeriesScoreSchema)` to create a new message.
  */
 export const SeriesScoreSchema: GenMessage<SeriesScore> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 4);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 12);
 
 /**
  * ScoreReason is one line of the score table.
@@ -212,7 +498,7 @@ export type ScoreReason = Message<"heimdallr.conversion.v1.ScoreReason"> & {
  * Use `create(ScoreReasonSchema)` to create a new message.
  */
 export const ScoreReasonSchema: GenMessage<ScoreReason> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 5);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 13);
 
 /**
  * DescribeSeriesRequest is the request for DescribeSeries.
@@ -240,7 +526,7 @@ export type DescribeSeriesRequest = Message<"heimdallr.conversion.v1.DescribeSer
  * Use `create(DescribeSeriesRequestSchema)` to create a new message.
  */
 export const DescribeSeriesRequestSchema: GenMessage<DescribeSeriesRequest> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 6);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 14);
 
 /**
  * DescribeSeriesResponse is the response for DescribeSeries.
@@ -282,7 +568,7 @@ export type DescribeSeriesResponse = Message<"heimdallr.conversion.v1.DescribeSe
  * Use `create(DescribeSeriesResponseSchema)` to create a new message.
  */
 export const DescribeSeriesResponseSchema: GenMessage<DescribeSeriesResponse> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 7);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 15);
 
 /**
  * ConvertSeriesRequest is the request for ConvertSeries.
@@ -310,7 +596,7 @@ export type ConvertSeriesRequest = Message<"heimdallr.conversion.v1.ConvertSerie
  * Use `create(ConvertSeriesRequestSchema)` to create a new message.
  */
 export const ConvertSeriesRequestSchema: GenMessage<ConvertSeriesRequest> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 8);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 16);
 
 /**
  * ConvertSeriesResponse is one message of the stream.
@@ -355,7 +641,7 @@ export type ConvertSeriesResponse = Message<"heimdallr.conversion.v1.ConvertSeri
  * Use `create(ConvertSeriesResponseSchema)` to create a new message.
  */
 export const ConvertSeriesResponseSchema: GenMessage<ConvertSeriesResponse> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 9);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 17);
 
 /**
  * Conversion is a converted series.
@@ -383,7 +669,82 @@ export type Conversion = Message<"heimdallr.conversion.v1.Conversion"> & {
  * Use `create(ConversionSchema)` to create a new message.
  */
 export const ConversionSchema: GenMessage<Conversion> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 10);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 18);
+
+/**
+ * PictureFormat is the encoding of a picture.
+ *
+ * @generated from enum heimdallr.conversion.v1.PictureFormat
+ */
+export enum PictureFormat {
+  /**
+   * Rejected with INVALID_ARGUMENT.
+   *
+   * @generated from enum value: PICTURE_FORMAT_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * PNG, 8 bits a sample.
+   *
+   * @generated from enum value: PICTURE_FORMAT_PNG = 1;
+   */
+  PNG = 1,
+
+  /**
+   * Baseline JPEG.
+   *
+   * @generated from enum value: PICTURE_FORMAT_JPEG = 2;
+   */
+  JPEG = 2,
+}
+
+/**
+ * Describes the enum heimdallr.conversion.v1.PictureFormat.
+ */
+export const PictureFormatSchema: GenEnum<PictureFormat> = /*@__PURE__*/
+  enumDesc(file_heimdallr_conversion_v1_conversion_service, 0);
+
+/**
+ * WindowFunction is a VOI LUT Function (0028,1056).
+ *
+ * @generated from enum heimdallr.conversion.v1.WindowFunction
+ */
+export enum WindowFunction {
+  /**
+   * Linear.
+   *
+   * @generated from enum value: WINDOW_FUNCTION_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Linear (PS3.3 C.11.2.1.2.1).
+   *
+   * @generated from enum value: WINDOW_FUNCTION_LINEAR = 1;
+   */
+  LINEAR = 1,
+
+  /**
+   * Linear exact (PS3.3 C.11.2.1.3.2).
+   *
+   * @generated from enum value: WINDOW_FUNCTION_LINEAR_EXACT = 2;
+   */
+  LINEAR_EXACT = 2,
+
+  /**
+   * Sigmoid (PS3.3 C.11.2.1.3.1).
+   *
+   * @generated from enum value: WINDOW_FUNCTION_SIGMOID = 3;
+   */
+  SIGMOID = 3,
+}
+
+/**
+ * Describes the enum heimdallr.conversion.v1.WindowFunction.
+ */
+export const WindowFunctionSchema: GenEnum<WindowFunction> = /*@__PURE__*/
+  enumDesc(file_heimdallr_conversion_v1_conversion_service, 1);
 
 /**
  * ConversionService chooses series, judges their geometry and makes volumes,
@@ -429,6 +790,46 @@ export const ConversionService: GenService<{
     methodKind: "server_streaming";
     input: typeof ConvertSeriesRequestSchema;
     output: typeof ConvertSeriesResponseSchema;
+  },
+  /**
+   * RenderFrame draws one frame of an instance as a picture (PS3.18 8.3.5) and
+   * streams it in chunks of at most 1 MiB. The same request gives the same
+   * bytes.
+   * Fails with ERROR_REASON_INVALID_FIELD, ERROR_REASON_IMAGE_NOT_RENDERABLE,
+   * ERROR_REASON_BLOB_NOT_FOUND, ERROR_REASON_BLOB_CORRUPT or
+   * ERROR_REASON_TOOL_FAILED.
+   *
+   * @generated from rpc heimdallr.conversion.v1.ConversionService.RenderFrame
+   */
+  renderFrame: {
+    methodKind: "server_streaming";
+    input: typeof RenderFrameRequestSchema;
+    output: typeof RenderFrameResponseSchema;
+  },
+  /**
+   * DecodeFrames gives frames as native little endian pixels, as PS3.5 8.1 lays
+   * them out, one after another in chunks of at most 1 MiB. Colour of a lossy
+   * syntax comes as the photometric interpretation of the answer says.
+   * Fails as RenderFrame does.
+   *
+   * @generated from rpc heimdallr.conversion.v1.ConversionService.DecodeFrames
+   */
+  decodeFrames: {
+    methodKind: "server_streaming";
+    input: typeof DecodeFramesRequestSchema;
+    output: typeof DecodeFramesResponseSchema;
+  },
+  /**
+   * TranscodeInstance writes an instance in another transfer syntax and streams
+   * the DICOM file in chunks of at most 1 MiB. Only lossless syntaxes are
+   * written. Fails as RenderFrame does.
+   *
+   * @generated from rpc heimdallr.conversion.v1.ConversionService.TranscodeInstance
+   */
+  transcodeInstance: {
+    methodKind: "server_streaming";
+    input: typeof TranscodeInstanceRequestSchema;
+    output: typeof TranscodeInstanceResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_heimdallr_conversion_v1_conversion_service, 0);
