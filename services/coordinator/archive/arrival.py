@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Final
 
-from services.coordinator.archive.words import indexed_words
+from services.coordinator.archive.words import indexed_words, name_key
 from services.runtime.ids import new_id
 
 _DAY: Final = re.compile(r"(\d{4})\.?(\d{2})\.?(\d{2})", re.ASCII)
@@ -48,6 +48,16 @@ class StudyAttributes:
         return "".join(match.groups()) if match else ""
 
     @property
+    def patient_name_key(self) -> str:
+        """Patient's Name as it is matched."""
+        return name_key(self.patient_name)
+
+    @property
+    def referring_physician_name_key(self) -> str:
+        """Referring Physician's Name as it is matched."""
+        return name_key(self.referring_physician_name)
+
+    @property
     def words(self) -> list[str]:
         """Words by which the study is found."""
         return indexed_words(
@@ -64,6 +74,12 @@ class SeriesAttributes:
     series_description: str
     series_number: int | None
     body_part_examined: str
+    protocol_name: str = ""
+    station_name: str = ""
+    series_date: str = ""
+    series_time: str = ""
+    step_start_date: str = ""
+    step_start_time: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +91,7 @@ class Arrival:
         sha256: Hash of its DICOM file.
         association_id: Our id of the association that brought it.
         correlation_id: Correlation id of the call that brought it.
+        number_of_frames: Zero when it does not say.
     """
 
     study: StudyAttributes
@@ -88,6 +105,8 @@ class Arrival:
     association_id: str
     receive_time: datetime
     correlation_id: str = ""
+    transfer_syntax_uid: str = ""
+    number_of_frames: int = 0
     instance_id: str = field(default_factory=new_id)
 
 

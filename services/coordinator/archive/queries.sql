@@ -105,18 +105,21 @@ ON CONFLICT (patient_key) DO NOTHING;
 INSERT INTO archive.study
     (study_id, study_instance_uid, patient_id, patient_id_text, issuer_of_patient_id,
      patient_name, patient_birth_date, patient_sex, study_date, study_day, study_time,
-     accession_number, study_id_text, study_description, referring_physician_name, search)
+     accession_number, study_id_text, study_description, referring_physician_name, search,
+     patient_name_key, referring_physician_name_key)
 SELECT fresh.study_id, fresh.study_instance_uid, p.patient_id, fresh.patient_id_text,
        fresh.issuer_of_patient_id, fresh.patient_name, fresh.patient_birth_date,
        fresh.patient_sex, fresh.study_date, fresh.study_day, fresh.study_time,
        fresh.accession_number, fresh.study_id_text, fresh.study_description,
-       fresh.referring_physician_name, array_to_tsvector(string_to_array(fresh.words, E'\n'))
+       fresh.referring_physician_name, array_to_tsvector(string_to_array(fresh.words, E'\n')),
+       fresh.patient_name_key, fresh.referring_physician_name_key
 FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
             $8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[],
-            $14::text[], $15::text[], $16::text[])
+            $14::text[], $15::text[], $16::text[], $17::text[], $18::text[])
     AS fresh (study_id, study_instance_uid, patient_key, patient_id_text, issuer_of_patient_id,
               patient_name, patient_birth_date, patient_sex, study_date, study_day, study_time,
-              accession_number, study_id_text, study_description, referring_physician_name, words)
+              accession_number, study_id_text, study_description, referring_physician_name, words,
+              patient_name_key, referring_physician_name_key)
 JOIN archive.patient AS p USING (patient_key)
 ORDER BY fresh.study_instance_uid
 ON CONFLICT (study_instance_uid) DO NOTHING
@@ -125,11 +128,14 @@ RETURNING study_id;
 -- add_to_series: series with the number of instances that come to each
 INSERT INTO archive.series
     (series_id, study_id, series_instance_uid, modality, series_description, series_number,
-     body_part_examined, instance_count, last_generation)
+     body_part_examined, instance_count, last_generation, protocol_name, station_name,
+     series_date, series_time, step_start_date, step_start_time)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::integer[],
-                     $7::text[], $8::integer[], $9::integer[])
+                     $7::text[], $8::integer[], $9::integer[], $10::text[], $11::text[],
+                     $12::text[], $13::text[], $14::text[], $15::text[])
     AS fresh (series_id, study_id, series_instance_uid, modality, series_description,
-              series_number, body_part_examined, instance_count, last_generation)
+              series_number, body_part_examined, instance_count, last_generation, protocol_name,
+              station_name, series_date, series_time, step_start_date, step_start_time)
 ORDER BY study_id, series_instance_uid
 ON CONFLICT (study_id, series_instance_uid) DO UPDATE
 SET instance_count = series.instance_count + excluded.instance_count,
@@ -140,12 +146,14 @@ RETURNING series_id, study_id, series_instance_uid;
 -- add_instances: a row for each that was added
 INSERT INTO archive.instance
     (instance_id, series_id, study_id, sop_instance_uid, sop_class_uid, sha256, size_bytes,
-     generation, instance_number, attributes, association_id, receive_time)
+     generation, instance_number, attributes, association_id, receive_time, transfer_syntax_uid,
+     number_of_frames)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[],
                      $7::bigint[], $8::integer[], $9::integer[], $10::bytea[], $11::uuid[],
-                     $12::timestamptz[])
+                     $12::timestamptz[], $13::text[], $14::integer[])
     AS fresh (instance_id, series_id, study_id, sop_instance_uid, sop_class_uid, sha256,
-              size_bytes, generation, instance_number, attributes, association_id, receive_time)
+              size_bytes, generation, instance_number, attributes, association_id, receive_time,
+              transfer_syntax_uid, number_of_frames)
 ORDER BY sop_instance_uid
 ON CONFLICT (sop_instance_uid) DO NOTHING
 RETURNING instance_id;
@@ -200,3 +208,34 @@ ORDER BY association_id, study_id FOR UPDATE;
 UPDATE archive.association AS a SET open = false, released = gone.released
 FROM unnest($1::uuid[], $2::boolean[]) AS gone (association_id, released)
 WHERE a.association_id = gone.association_id;
+
+-- study_contents: how much there is of a study
+SELECT s.series_count, s.instance_count, s.conflict_count,
+       ((SELECT coalesce(sum(i.size_bytes), 0) FROM archive.instance AS i
+         WHERE i.study_id = s.study_id)
+        + (SELECT coalesce(sum(c.size_bytes), 0) FROM archive.conflict AS c
+           WHERE c.study_id = s.study_id))::bigint AS size_bytes,
+       s.state = 'receiving' AS receiving
+FROM archive.study AS s WHERE s.study_id = $1;
+
+-- patient_of_study: whose study it is
+SELECT patient_id FROM archive.study WHERE study_id = $1;
+
+-- delete_conflicts: take away what was kept aside for a study
+DELETE FROM archive.conflict WHERE study_id = $1;
+
+-- delete_instances: take away the instances of a study
+DELETE FROM archive.instance WHERE study_id = $1;
+
+-- delete_series: take away the series of a study
+DELETE FROM archive.series WHERE study_id = $1;
+
+-- delete_associations: forget who brought a study
+DELETE FROM archive.association WHERE study_id = $1;
+
+-- delete_study: take away a study
+DELETE FROM archive.study WHERE study_id = $1;
+
+-- delete_lone_patient: take away a patient without a study
+DELETE FROM archive.patient AS p WHERE p.patient_id = $1
+  AND NOT EXISTS (SELECT FROM archive.study AS s WHERE s.patient_id = p.patient_id);

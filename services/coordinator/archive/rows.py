@@ -33,6 +33,8 @@ def study_row(study_id: str, study: StudyAttributes) -> tuple[object, ...]:
         study.study_description,
         study.referring_physician_name,
         "\n".join(study.words),
+        study.patient_name_key,
+        study.referring_physician_name_key,
     )
 
 
@@ -49,6 +51,12 @@ def series_row(arrival: Arrival, growth: Growth, count: int) -> tuple[object, ..
         series.body_part_examined,
         count,
         growth.generation,
+        series.protocol_name,
+        series.station_name,
+        series.series_date,
+        series.series_time,
+        series.step_start_date,
+        series.step_start_time,
     )
 
 
@@ -80,6 +88,8 @@ def instance_row(arrival: Arrival, held: Held) -> tuple[object, ...]:
         arrival.attributes,
         arrival.association_id,
         arrival.receive_time,
+        arrival.transfer_syntax_uid,
+        arrival.number_of_frames,
     )
 
 

@@ -36,6 +36,16 @@ def indexed_words(*texts: str) -> list[str]:
     return sorted(list(found)[:_MAX_WORDS])
 
 
+def name_key(name: str) -> str:
+    """Return a person name as it is matched: without case, accents and empty last components.
+
+    Each component group (PS3.5 section 6.2.1) stands between two '=', so that any one of them, or
+    all, can be looked for.
+    """
+    groups = [group.strip(" ^") for group in folded(name).split("=")]
+    return f"={'='.join(groups).rstrip('=')}="
+
+
 def prefix_query(words: list[str]) -> str:
     """Return a ``tsquery`` that wants every word as the beginning of some word."""
     return " & ".join(f"{_quoted(word)}:*" for word in words)

@@ -78,6 +78,8 @@ def envelope_from_proto(message: pb.Instance, correlation_id: str) -> Envelope:
         association_id=source.association_id,
         receive_time=_receive_time(message),
         correlation_id=correlation_id,
+        transfer_syntax_uid=attributes.transfer_syntax_uid,
+        number_of_frames=attributes.number_of_frames,
     )
     chunked = message.WhichOneof("content") == "chunked"
     return Envelope(arrival=arrival, blob=blob, chunked=chunked, source=source)
@@ -211,6 +213,12 @@ def _series(attributes: InstanceAttributes) -> SeriesAttributes:
         series_description=attributes.series_description,
         series_number=_optional(attributes, "series_number"),
         body_part_examined=attributes.body_part_examined,
+        protocol_name=attributes.protocol_name,
+        station_name=attributes.station_name,
+        series_date=attributes.series_date,
+        series_time=attributes.series_time,
+        step_start_date=attributes.performed_procedure_step_start_date,
+        step_start_time=attributes.performed_procedure_step_start_time,
     )
 
 
