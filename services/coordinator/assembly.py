@@ -15,6 +15,8 @@ from heimdallr.audit.v1 import audit_service_pb2_grpc
 from heimdallr.events.v1 import events_service_pb2_grpc
 from heimdallr.intake.v1 import intake_service_pb2_grpc
 from heimdallr.operations.v1 import operations_service_pb2_grpc
+from heimdallr.peers.v1 import peers_service_pb2_grpc
+from heimdallr.retention.v1 import retention_service_pb2_grpc
 from heimdallr.workflow.v1 import workflow_service_pb2_grpc
 from services.coordinator.access.password_hashes import PasswordHashes
 from services.coordinator.access.password_store import PasswordStore
@@ -39,6 +41,14 @@ from services.coordinator.intake.store import IntakeStore
 from services.coordinator.operations.figures import Figures
 from services.coordinator.operations.gauges import WorkGauges
 from services.coordinator.operations.service import OperationsService, Sources
+from services.coordinator.peers.service import PeersService
+from services.coordinator.peers.store import PeerStore
+from services.coordinator.peers.vault import Vault
+from services.coordinator.retention.deletions import Deletions
+from services.coordinator.retention.rule_loop import RuleLoop
+from services.coordinator.retention.service import RetentionService
+from services.coordinator.retention.settings import RetentionSettings
+from services.coordinator.retention.store import RetentionStore
 from services.coordinator.settings import CoordinatorSettings
 from services.coordinator.workflow.completeness import CompletenessRules
 from services.coordinator.workflow.completeness_loop import CompletenessLoop
@@ -62,7 +72,7 @@ from services.runtime.tokens import Issuer
 
 PACKAGES: Final = tuple(
     f"services.coordinator.{name}"
-    for name in ("access", "audit", "events", "archive", "intake", "workflow")
+    for name in ("access", "audit", "events", "archive", "intake", "workflow", "peers", "retention")
 )
 
 
@@ -97,6 +107,8 @@ class Coordinator:
         self._workflow(f"{runtime.service_name}-{os.getpid()}", pool, mesh)
         self._events(pool)
         self._intake(runtime.service_name, pool, blobs)
+        self._retention(runtime.service_name, pool, recorder)
+        self._peers = PeersService(PeerStore(pool, Vault.load_or_create(settings.peers_key)))
         self._archive_service = ArchiveService(self._archive, blobs, self._views)
         self._operations = OperationsService(
             Sources(
@@ -117,6 +129,7 @@ class Coordinator:
             self._feed.run,
             self._completeness.run,
             self._dispatcher.run,
+            self._rules.run,
         )
 
     def add_servicers(self, server: grpc.aio.Server) -> None:
@@ -130,9 +143,13 @@ class Coordinator:
         workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(
             self._workflow_service, server
         )
+        retention_service_pb2_grpc.add_RetentionServiceServicer_to_server(
+            self._retention_service, server
+        )
         operations_service_pb2_grpc.add_OperationsServiceServicer_to_server(
             self._operations, server
         )
+        peers_service_pb2_grpc.add_PeersServiceServicer_to_server(self._peers, server)
 
     def _workflow(self, worker: str, pool: Pool, mesh: grpc.aio.Channel) -> None:
         rules = CompletenessRules(
@@ -179,3 +196,11 @@ class Coordinator:
         self._intake_service = IntakeService(
             self._committer, blobs, audit, bounds=bounds, draining=self.hooks.draining
         )
+
+    def _retention(self, service_name: str, pool: Pool, recorder: CallRecorder) -> None:
+        settings = RetentionSettings()
+        store = RetentionStore(pool, self._archive)
+        deletions = Deletions(pool, self._archive)
+        every = timedelta(minutes=settings.rules_every_minutes)
+        self._rules = RuleLoop(store, deletions, recorder, every, service_name)
+        self._retention_service = RetentionService(store, deletions)

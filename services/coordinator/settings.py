@@ -27,6 +27,7 @@ class CoordinatorSettings(BaseSettings):
 
     Attributes:
         issuer_key_file: Private key that signs tokens.
+        peers_key_file: Key that seals what we show peers; beside the issuer's unless told.
         sign_in_file: Where the first administrator's one-time code is left.
         quiet_after_s: A study is complete when nothing came for this long, in seconds.
         released_after_s: The same once every association was released in order, in seconds.
@@ -55,3 +56,9 @@ class CoordinatorSettings(BaseSettings):
     stream_open_bytes: int = Field(default=8 << 30, ge=1)
     outage_attempts: int = Field(default=8, ge=1, le=100)
     stack_file: Path | None = None
+    peers_key_file: Path | None = None
+
+    @property
+    def peers_key(self) -> Path:
+        """File of the key that seals credentials of peers."""
+        return self.peers_key_file or self.issuer_key_file.with_name("peers.key")

@@ -157,3 +157,17 @@ class ModelNotFoundError(ServiceError):
 
     def __init__(self, model: str) -> None:
         super().__init__("no model of that name is registered", model=model)
+
+
+class PeerNotFoundError(ServiceError):
+    """No such peer is registered, or an AE title does not tell which of several is meant.
+
+    Args:
+        peer: The name or id that was asked for.
+    """
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = ErrorReason.ERROR_REASON_PEER_NOT_FOUND
+
+    def __init__(self, peer: str) -> None:
+        super().__init__("no such peer is registered", peer=peer)

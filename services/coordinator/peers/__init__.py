@@ -1,0 +1,1 @@
+"""The registry of systems that images are exchanged with."""
