@@ -275,3 +275,30 @@ FROM archive.study AS s WHERE s.study_id = ANY($1::uuid[]);
 
 -- tidy_queue_log: forget what the queue logged long ago
 DELETE FROM workflow.pgqueuer_log WHERE created < now() - $1::interval;
+
+-- work_contents: how much there is of a study, and whether work on it waits or runs
+SELECT (SELECT count(*) FROM workflow.result_blob WHERE study_id = $1)::integer AS result_count,
+       (SELECT coalesce(sum(size_bytes), 0) FROM workflow.result_blob
+        WHERE study_id = $1)::bigint AS size_bytes,
+       EXISTS (SELECT FROM workflow.stage
+               WHERE study_id = $1 AND state IN ('pending', 'running')) AS busy;
+
+-- delete_result_blobs: forget the files of a study's results
+DELETE FROM workflow.result_blob WHERE study_id = $1;
+
+-- delete_requested_analyses: forget what people asked for
+DELETE FROM workflow.requested_analysis WHERE study_id = $1;
+
+-- delete_plans: forget the plans of a study
+DELETE FROM workflow.plan WHERE study_id = $1;
+
+-- delete_attempts: forget the attempts at a study's stages
+DELETE FROM workflow.attempt
+WHERE stage_id IN (SELECT stage_id FROM workflow.stage WHERE study_id = $1);
+
+-- delete_dependencies: forget what a study's stages depend on
+DELETE FROM workflow.stage_dependency
+WHERE stage_id IN (SELECT stage_id FROM workflow.stage WHERE study_id = $1);
+
+-- delete_stages: forget the stages of a study
+DELETE FROM workflow.stage WHERE study_id = $1;

@@ -1,0 +1,1 @@
+"""RetentionService: what is kept for how long, and deleting studies."""
