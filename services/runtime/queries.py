@@ -14,13 +14,13 @@ from typing import Final
 _HEADING: Final = re.compile(r"^-- ([a-z][a-z0-9_]*): .+$", re.MULTILINE)
 
 
-def load_queries(package: str) -> Mapping[str, str]:
+def load_queries(package: str, file: str = "queries.sql") -> Mapping[str, str]:
     """Return the statements of a package, e.g. "services.coordinator.access".
 
     Raises:
         ValueError: A name stands twice or names no statement.
     """
-    text = resources.files(package).joinpath("queries.sql").read_text(encoding="utf-8")
+    text = resources.files(package).joinpath(file).read_text(encoding="utf-8")
     return MappingProxyType(parse_queries(text))
 
 

@@ -26,9 +26,17 @@ BATCH_FAILED: Final = "intake.batch_failed"
 class BatchStore(Protocol):
     """Writes batches."""
 
+    async def commit_known(self, envelopes: Sequence[Envelope]) -> dict[str, Indexed]:
+        """See ``IntakeStore``."""
+        ...
+
     async def commit(
         self, envelopes: Sequence[Envelope], departures: Sequence[Departure]
     ) -> list[Indexed]:
+        """See ``IntakeStore``."""
+        ...
+
+    async def close(self) -> None:
         """See ``IntakeStore``."""
         ...
 
@@ -75,6 +83,12 @@ class Committer:
 
     async def run(self) -> None:
         """Write batches for ever; a batch that fails fails its own items only."""
+        try:
+            await self._run()
+        finally:
+            await self._store.close()
+
+    async def _run(self) -> None:
         while True:
             batch = [await self._queue.get()]
             while len(batch) < self._batch_size and not self._queue.empty():
@@ -105,7 +119,21 @@ class Committer:
                 _fail(pending, missing[item.blob])
             elif not pending.done.done():
                 kept.append(pending)
-        await self._commit(kept)
+        await self._commit(await self._commit_known(kept))
+
+    async def _commit_known(self, batch: Sequence[_Pending]) -> Sequence[_Pending]:
+        """Write what takes the short way and return the rest."""
+        envelopes = [pending.item for pending in batch if isinstance(pending.item, Envelope)]
+        indexed = await self._store.commit_known(envelopes)
+        rest: list[_Pending] = []
+        for pending in batch:
+            item = pending.item
+            done = indexed.get(item.arrival.instance_id) if isinstance(item, Envelope) else None
+            if done is None:
+                rest.append(pending)
+            else:
+                _answer(pending, done)
+        return rest
 
     async def _commit(self, batch: Sequence[_Pending]) -> None:
         """Write a batch, and its halves when something in it is unfit."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from services.coordinator.intake.rejection import RejectedError, RejectionReason
 from services.runtime.blob_ref import BlobRef
 from services.runtime.blobs import BlobStore
+
+_FEW: Final = 16
 
 
 class StagedBlobs(Protocol):
@@ -31,7 +33,9 @@ class StoredBlobs:
         if not distinct:
             return {}
         if self._blobs.local_path(next(iter(distinct))) is not None:
-            found = await asyncio.to_thread(self._local, distinct)
+            # A thread costs more than looking at a few files that were just written.
+            few = len(distinct) <= _FEW
+            found = self._local(distinct) if few else await asyncio.to_thread(self._local, distinct)
         else:
             present = await asyncio.gather(*(self._blobs.exists(ref) for ref in distinct))
             found = {ref for ref, there in zip(distinct, present, strict=True) if there}

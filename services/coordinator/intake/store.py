@@ -9,14 +9,17 @@ import asyncpg
 
 from services.coordinator.archive.arrival import Indexed
 from services.coordinator.archive.indexer import AssociationEnd, Indexer, IndexRaceError
+from services.coordinator.archive.known import add_to_known
+from services.coordinator.intake.acquaintances import Acquaintances
 from services.coordinator.intake.envelope import Departure, Envelope, Source
+from services.runtime.database_metrics import transaction_ends
 from services.runtime.errors import DependencyUnavailableError, StorageFullError
+from services.runtime.held_connection import HeldConnection
 from services.runtime.postgres import Connection, Pool, transaction
 from services.runtime.queries import load_queries
 
 _QUERIES: Final = load_queries("services.coordinator.intake")
 _ATTEMPTS: Final = 8
-_MAX_NOTED: Final = 10_000
 _RACES: Final = (IndexRaceError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 # What a value in an envelope can cause, however odd: only its own instance may suffer.
 _CAUSED_BY_VALUES: Final = (
@@ -36,8 +39,36 @@ class IntakeStore:
     def __init__(self, pool: Pool, indexer: Indexer) -> None:
         self._pool = pool
         self._indexer = indexer
-        # Associations whose row is committed: most batches have nothing new to say of them.
-        self._noted: set[str] = set()
+        self._held = HeldConnection(pool)
+        self._met = Acquaintances()
+
+    async def commit_known(self, envelopes: Sequence[Envelope]) -> dict[str, Indexed]:
+        """Write those that only add to what is being received; on return they are flushed to disk.
+
+        Returns:
+            What became of them, by our instance id; what is left out is for `commit`.
+
+        Raises:
+            StorageFullError: No room; nothing was stored.
+            DependencyUnavailableError: The database cannot be reached or is overloaded.
+        """
+        arrivals = [e.arrival for e in envelopes if self._met.knows(e)]
+        if not arrivals:
+            return {}
+        studies = {arrival.study.study_instance_uid for arrival in arrivals}
+        try:
+            async with self._held.use() as connection:
+                with transaction_ends():
+                    if not self._met.may_tell(studies):
+                        return await add_to_known(connection, arrivals, tell=False)
+                    async with connection.transaction():
+                        return await add_to_known(connection, arrivals, tell=True)
+        except (*_RACES, *_CAUSED_BY_VALUES):
+            return {}
+        except asyncpg.DiskFullError:
+            raise StorageFullError from None
+        except (asyncpg.QueryCanceledError, asyncpg.OperatorInterventionError):
+            raise DependencyUnavailableError("postgres") from None
 
     async def commit(
         self, envelopes: Sequence[Envelope], departures: Sequence[Departure]
@@ -78,13 +109,12 @@ class IntakeStore:
             await self._note_sources(connection, envelopes, departures)
             if departures:
                 await self._note_departures(connection, departures)
-        self._remember(envelopes)
+        self._met.meet(envelopes)
         return indexed
 
-    def _remember(self, envelopes: Sequence[Envelope]) -> None:
-        if len(self._noted) > _MAX_NOTED:
-            self._noted.clear()
-        self._noted.update(envelope.source.association_id for envelope in envelopes)
+    async def close(self) -> None:
+        """Give back what is held."""
+        await self._held.close()
 
     async def _note_sources(
         self,
@@ -94,7 +124,7 @@ class IntakeStore:
     ) -> None:
         sources: dict[str, Source] = {}
         for source in (*(e.source for e in envelopes), *(d.source for d in departures)):
-            if source.association_id not in self._noted:
+            if not self._met.knows_source(source):
                 sources.setdefault(source.association_id, source)
         if not sources:
             return

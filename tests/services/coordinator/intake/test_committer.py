@@ -29,6 +29,11 @@ class MemoryStore:
         self.gate = asyncio.Event()
         self.gate.set()
 
+    async def commit_known(self, envelopes: Sequence[Envelope]) -> dict[str, Indexed]:
+        return {}
+
+    async def close(self) -> None: ...
+
     async def commit(
         self, envelopes: Sequence[Envelope], departures: Sequence[Departure]
     ) -> list[Indexed]:
