@@ -30,6 +30,7 @@ async def main() -> None:
     try:
         await serve(runtime, add)
     finally:
+        await service.close()
         workspaces.close()
 
 

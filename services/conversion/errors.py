@@ -21,3 +21,17 @@ class ToolFailedError(ServiceError):
 
     def __init__(self, tool: str, rule: str) -> None:
         super().__init__(f"{tool} failed: {rule}", tool=tool, rule=rule)
+
+
+class ImageNotRenderableError(ServiceError):
+    """The pixels cannot be decoded, drawn or encoded, for a reason that lies in the image.
+
+    Args:
+        rule: What is wrong, in words of ours.
+    """
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = ErrorReason.ERROR_REASON_IMAGE_NOT_RENDERABLE
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(f"image not renderable: {rule}", rule=rule)

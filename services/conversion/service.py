@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,8 @@ from heimdallr.imaging.v1 import volume_pb2
 from services.conversion import messages
 from services.conversion.conversion import Converted, Instance, convert_series
 from services.conversion.dicom_files import gather_files
+from services.conversion.imaging_pool import ImagingPool
+from services.conversion.imaging_tasks import decode_task, render_task, transcode_task
 from services.conversion.metadata import MEDIA_TYPE, write_metadata
 from services.conversion.metrics import StepClock
 from services.conversion.previews import Picture
@@ -22,19 +25,26 @@ from services.conversion.provenance import Clock
 from services.conversion.selection import select
 from services.conversion.series import Refusal
 from services.conversion.settings import ConversionSettings
+from services.conversion.stored_images import StoredImages
 from services.conversion.thumbnails import thumbnail
 from services.conversion.workspace import Workspaces
-from services.runtime.blob_messages import blob_to_proto
+from services.runtime.blob_messages import blob_from_proto, blob_to_proto
 from services.runtime.blobs import BlobStore
 from services.runtime.errors import InvalidFieldError
 
 MAX_INSTANCES: Final = 20_000
 MAX_CANDIDATES: Final = 10_000
+CHUNK_BYTES: Final = 1 << 20
 _PNG: Final = "image/png"
 
 SelectContext = grpc.aio.ServicerContext[pb.SelectSeriesRequest, pb.SelectSeriesResponse]
 DescribeContext = grpc.aio.ServicerContext[pb.DescribeSeriesRequest, pb.DescribeSeriesResponse]
 ConvertContext = grpc.aio.ServicerContext[pb.ConvertSeriesRequest, pb.ConvertSeriesResponse]
+RenderContext = grpc.aio.ServicerContext[pb.RenderFrameRequest, pb.RenderFrameResponse]
+DecodeContext = grpc.aio.ServicerContext[pb.DecodeFramesRequest, pb.DecodeFramesResponse]
+TranscodeContext = grpc.aio.ServicerContext[
+    pb.TranscodeInstanceRequest, pb.TranscodeInstanceResponse
+]
 
 
 class ConversionService(pb_grpc.ConversionServiceServicer):
@@ -48,6 +58,8 @@ class ConversionService(pb_grpc.ConversionServiceServicer):
         self._limits = settings.limits
         self._conversions = asyncio.Semaphore(settings.at_once)
         self._descriptions = asyncio.Semaphore(settings.at_once)
+        self._images = StoredImages(blobs, workspaces)
+        self._imaging = ImagingPool(settings.imaging_limits, settings.work_folder)
 
     async def SelectSeries(
         self, request: pb.SelectSeriesRequest, context: SelectContext
@@ -90,6 +102,49 @@ class ConversionService(pb_grpc.ConversionServiceServicer):
         finally:
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
+
+    async def RenderFrame(
+        self, request: pb.RenderFrameRequest, context: RenderContext
+    ) -> AsyncIterator[pb.RenderFrameResponse]:
+        """See ``conversion_service.proto``."""
+        async with (
+            self._images.opened(blob_from_proto(request.blob)) as (path, _),
+            aclosing(self._imaging.run(render_task(request, path))) as chunks,
+        ):
+            async for chunk in chunks:
+                yield pb.RenderFrameResponse(data=chunk.data)
+
+    async def DecodeFrames(
+        self, request: pb.DecodeFramesRequest, context: DecodeContext
+    ) -> AsyncIterator[pb.DecodeFramesResponse]:
+        """See ``conversion_service.proto``."""
+        async with (
+            self._images.opened(blob_from_proto(request.blob)) as (path, _),
+            aclosing(self._imaging.run(decode_task(request.frames, path))) as chunks,
+        ):
+            async for chunk in chunks:
+                yield pb.DecodeFramesResponse(
+                    data=chunk.data,
+                    last=chunk.last,
+                    photometric_interpretation=chunk.said["photometric"],
+                )
+
+    async def TranscodeInstance(
+        self, request: pb.TranscodeInstanceRequest, context: TranscodeContext
+    ) -> AsyncIterator[pb.TranscodeInstanceResponse]:
+        """See ``conversion_service.proto``."""
+        async with self._images.opened(blob_from_proto(request.blob)) as (path, folder):
+            target = folder / "transcoded.dcm"
+            task = transcode_task(request.transfer_syntax_uid, path, target)
+            async for _ in self._imaging.run(task):
+                pass
+            with target.open("rb") as file:
+                while data := await asyncio.to_thread(file.read, CHUNK_BYTES):
+                    yield pb.TranscodeInstanceResponse(data=data)
+
+    async def close(self) -> None:
+        """End the processes that work on pixels."""
+        await self._imaging.close()
 
     async def _converted(
         self, instances: Sequence[Instance], steps: asyncio.Queue[tuple[float, str] | None]

@@ -68,6 +68,7 @@ async def conversion(tmp_path: Path) -> AsyncIterator[Conversion]:
         channel = server.channel(Permission.PERMISSION_CONVERSION_RUN)
         stub = pb_grpc.ConversionServiceStub(channel)
         yield Conversion(stub, channel, blobs, settings.work_folder)
+    await service.close()
     workspaces.close()
 
 

@@ -297,8 +297,7 @@ class TranscodeInstanceRequest(_message.Message):
     TRANSFER_SYNTAX_UID_FIELD_NUMBER: _builtins.int
     transfer_syntax_uid: _builtins.str
     """Transfer syntax to write: Explicit or Implicit VR Little Endian, Deflated
-    Explicit VR Little Endian, RLE Lossless, JPEG-LS Lossless or JPEG 2000
-    Lossless.
+    Explicit VR Little Endian, RLE Lossless or JPEG-LS Lossless.
     """
     @_builtins.property
     def blob(self) -> _blob_ref_pb2.BlobRef:

@@ -275,8 +275,7 @@ export type TranscodeInstanceRequest = Message<"heimdallr.conversion.v1.Transcod
 
   /**
    * Transfer syntax to write: Explicit or Implicit VR Little Endian, Deflated
-   * Explicit VR Little Endian, RLE Lossless, JPEG-LS Lossless or JPEG 2000
-   * Lossless.
+   * Explicit VR Little Endian, RLE Lossless or JPEG-LS Lossless.
    *
    * @generated from field: string transfer_syntax_uid = 2;
    */

@@ -1,0 +1,72 @@
+"""Stored instances as files that a worker may open, checked against their hash."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+from services.conversion.workspace import Workspaces
+from services.runtime.blob_ref import BlobRef
+from services.runtime.blobs import BlobStore
+from services.runtime.errors import BlobCorruptError, BlobNotFoundError
+
+_REMEMBERED: Final = 10_000
+
+
+class StoredImages:
+    """Finds the file of a blob.
+
+    Viewers ask for many frames of one instance, so a local file is hashed the first time alone;
+    after that it only has to be the same file of the same size and time.
+
+    Args:
+        blobs: Where instances are stored.
+        workspaces: Where those go that are not on this machine.
+    """
+
+    def __init__(self, blobs: BlobStore, workspaces: Workspaces) -> None:
+        self._blobs = blobs
+        self._workspaces = workspaces
+        self._checked: OrderedDict[tuple[str, int, int, int], None] = OrderedDict()
+
+    @asynccontextmanager
+    async def opened(self, ref: BlobRef) -> AsyncIterator[tuple[Path, Path]]:
+        """Give the file of a blob, never to be written to, and a private folder.
+
+        Raises:
+            BlobNotFoundError: The blob is not stored.
+            BlobCorruptError: It does not have the bytes its hash promises.
+        """
+        with self._workspaces.folder() as folder:
+            local = self._blobs.local_path(ref)
+            if local is None:
+                local = folder / "image.dcm"
+                await self._blobs.copy_to(ref, local)
+            else:
+                await self._check(local, ref)
+            yield local, folder
+
+    async def _check(self, path: Path, ref: BlobRef) -> None:
+        try:
+            stamp = await asyncio.to_thread(path.stat)
+        except FileNotFoundError:
+            raise BlobNotFoundError(ref.sha256) from None
+        key = (ref.sha256, stamp.st_ino, stamp.st_size, stamp.st_mtime_ns)
+        if key in self._checked:
+            self._checked.move_to_end(key)
+            return
+        if await asyncio.to_thread(_digest, path) != ref.sha256:
+            raise BlobCorruptError(ref.sha256)
+        self._checked[key] = None
+        while len(self._checked) > _REMEMBERED:
+            self._checked.popitem(last=False)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
