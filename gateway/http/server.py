@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -31,19 +32,27 @@ class HttpServer:
         page_folder: The built page.
         own: Channel that calls as the gateway.
         plain: Channel that sends no token by itself.
+        routes: What else is served, before the page.
     """
 
     def __init__(
-        self, address: str, page_folder: Path, own: grpc.aio.Channel, plain: grpc.aio.Channel
+        self,
+        address: str,
+        page_folder: Path,
+        own: grpc.aio.Channel,
+        plain: grpc.aio.Channel,
+        routes: Iterable[web.AbstractRouteDef] = (),
     ) -> None:
         self._address = address
         self._channels = own, plain
         self._runner = web.AppRunner(
-            _application(Session(SignIn(own, plain)), Page(page_folder)),
+            _application(Session(SignIn(own, plain)), Page(page_folder), routes),
             access_log=None,
             handle_signals=False,
             keepalive_timeout=_KEEPALIVE_S,
             shutdown_timeout=_STOP_GRACE_S,
+            # Nothing a stranger sends is inflated behind our back.
+            auto_decompress=False,
         )
 
     async def start(self) -> str:
@@ -66,10 +75,12 @@ class HttpServer:
                 await channel.close()
 
 
-def _application(session: Session, page: Page) -> web.Application:
+def _application(
+    session: Session, page: Page, routes: Iterable[web.AbstractRouteDef]
+) -> web.Application:
     app = web.Application(middlewares=[around], client_max_size=MAX_BODY_BYTES)
     app.on_response_prepare.append(add_headers)
-    app.add_routes([web.get("/health", _health), *session.routes()])
+    app.add_routes([web.get("/health", _health), *session.routes(), *routes])
     app.router.add_get("/{path:.*}", page.serve)
     return app
 
