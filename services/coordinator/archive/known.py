@@ -25,7 +25,7 @@ _ADD: Final = load_queries("services.coordinator.archive", "known.sql")["add_to_
 async def add_to_known(
     connection: Connection, arrivals: Sequence[Arrival], *, tell: bool
 ) -> dict[str, Indexed]:
-    """Add the instances whose study is open and whose series is known.
+    """Add the instances whose study is open, of the same patient, and whose series is known.
 
     Args:
         connection: Its transaction, or none: then what was added is committed on return.
@@ -61,6 +61,10 @@ def _row(arrival: Arrival) -> tuple[object, ...]:
         arrival.attributes,
         arrival.association_id,
         arrival.receive_time,
+        arrival.transfer_syntax_uid,
+        arrival.number_of_frames,
+        arrival.study.patient_id_text,
+        arrival.study.issuer_of_patient_id,
     )
 
 
