@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from gateway.doors import Doors
 from gateway.gateway import Gateway
+from gateway.http.permitted import HttpCallers
 from gateway.http.server import HttpServer
 from gateway.settings import GatewaySettings
+from gateway.upload.settings import UploadSettings
+from services.runtime.audit_client import RemoteAuditTrail
 from services.runtime.blobs import open_blobs
 from services.runtime.client import open_channel
 from services.runtime.local_blobs import LocalBlobs
@@ -12,6 +16,7 @@ from services.runtime.logs import configure_logs
 from services.runtime.server import Hooks, run, serve
 from services.runtime.settings import RuntimeSettings, load_settings
 from services.runtime.token_source import FileTokenSource
+from services.runtime.tokens import Verifier
 
 
 class UnsupportedBlobStoreError(Exception):
@@ -31,9 +36,11 @@ async def main() -> None:
     background = [gateway.run]
     if settings.http_listen is not None:
         own, plain = open_channel(runtime.mesh, token_source), open_channel(runtime.mesh)
-        http = HttpServer(settings.http_listen, settings.page_folder, own, plain)
+        callers = HttpCallers(Verifier(runtime.jwks_file), RemoteAuditTrail(own))
+        doors = Doors(gateway, settings, load_settings(UploadSettings), callers)
+        http = HttpServer(settings.http_listen, settings.page_folder, own, plain, doors.routes)
         await http.start()
-        background.append(http.run)
+        background += [http.run, *doors.background]
     await serve(
         runtime, lambda _: None, hooks=Hooks(background=background, gathers=[gateway.gather])
     )

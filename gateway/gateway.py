@@ -17,6 +17,8 @@ from gateway.intake import Intake
 from gateway.intake_stream import IntakeStream
 from gateway.journal import Journal
 from gateway.metrics import gateway_gather
+from gateway.part10_intake import Part10Intake
+from gateway.providers import dimse_providers
 from gateway.quarantine import Quarantine
 from gateway.replay import Replay
 from gateway.settings import GatewaySettings
@@ -40,6 +42,7 @@ class Gateway:
 
     Attributes:
         intake: The way to the coordinator.
+        part10: Stages DICOM files.
         gather: Looks figures up for Prometheus.
     """
 
@@ -67,11 +70,13 @@ class Gateway:
             spool,
         )
         self.gather = gateway_gather(journal, self.intake)
-        storage = StorageService(Staging(blobs, self._executor, quarantine), self.intake)
+        staging = Staging(blobs, self._executor, quarantine)
+        self.part10 = Part10Intake(staging, settings.max_object_bytes)
+        storage = StorageService(staging, self.intake)
         self._listener = Listener(
             _association_settings(settings),
             _admission(settings),
-            Services(storage),
+            Services(storage, dimse_providers(self._channel, settings.ae_title)),
             settings.max_waiting + settings.max_associations,
         )
 
