@@ -22,6 +22,8 @@ from services.runtime.local_files import StagedFile
 MEDIA_TYPE: Final = "application/dicom"
 _SPILL_BYTES: Final = 1 << 20
 """Bytes of a data set that are held in memory before they are written."""
+_BUFFER_BYTES: Final = _SPILL_BYTES + (256 << 10)
+_SPARE_BUFFERS: Final = 16
 
 _T = TypeVar("_T")
 
@@ -48,7 +50,7 @@ class Staging:
 
     Args:
         blobs: Where bytes go.
-        executor: Threads that write, hash, check and flush.
+        executor: Threads that write, check and flush.
         quarantine: Keeps what is refused.
     """
 
@@ -56,6 +58,7 @@ class Staging:
         self._blobs = blobs
         self._executor = executor
         self._quarantine = quarantine
+        self._spare: list[bytearray] = []
 
     def incoming(self, announced: Announced) -> Incoming:
         """Return the way for one instance; close it in the end.
@@ -63,25 +66,41 @@ class Staging:
         Raises:
             InvalidUidError: What was announced holds something that is not a UID.
         """
-        return Incoming(_File(self._blobs, self._quarantine, announced), self._executor)
+        file = _File(self._blobs, self._quarantine, announced)
+        return Incoming(file, self._executor, self._spare)
 
 
 class Incoming:
-    """Takes the data set of one instance, bit by bit."""
+    """Takes the data set of one instance, bit by bit.
 
-    def __init__(self, file: _File, executor: Executor) -> None:
+    Args:
+        file: Where it goes.
+        executor: Threads that do it.
+        spare: Buffers to use and to give back: fresh memory costs as much as filling it.
+    """
+
+    def __init__(self, file: _File, executor: Executor, spare: list[bytearray]) -> None:
         self._file = file
         self._executor = executor
-        self._held = bytearray()
+        self._spare = spare
+        self._buffer = spare.pop() if spare else bytearray(_BUFFER_BYTES)
+        self._view = memoryview(self._buffer)
+        self._used = 0
+        self._hash = hashlib.sha256(file.meta)
 
     @property
     def is_full(self) -> bool:
         """Whether `spill` should be called before more is added."""
-        return len(self._held) >= _SPILL_BYTES
+        return self._used >= _SPILL_BYTES
 
     def add(self, fragment: memoryview) -> None:
         """Append a fragment, which is copied."""
-        self._held += fragment
+        self._hash.update(fragment)
+        used, self._used = self._used, self._used + len(fragment)
+        if self._used > len(self._buffer):
+            self._buffer = bytearray(self._view[:used]) + bytes(self._used)
+            self._view = memoryview(self._buffer)
+        self._view[used : self._used] = fragment
 
     async def spill(self) -> None:
         """Write what is held.
@@ -89,7 +108,7 @@ class Incoming:
         Raises:
             StorageFullError: No room.
         """
-        held, self._held = self._held, bytearray()
+        held, self._used = self._view[: self._used], 0
         await self._run(lambda: self._file.write(held))
 
     async def commit(self) -> StagedInstance:
@@ -100,13 +119,16 @@ class Incoming:
             StorageFullError: No room.
             OSError: The disk failed; nothing of the instance is kept.
         """
-        held, self._held = self._held, bytearray()
-        return await self._run(lambda: self._file.commit(held))
+        held, self._used = self._view[: self._used], 0
+        sha256 = self._hash.hexdigest()
+        return await self._run(lambda: self._file.commit(held, sha256))
 
     async def close(self) -> None:
         """Drop what was not committed."""
         if self._file.is_open:
             await self._run(self._file.close)
+        if len(self._spare) < _SPARE_BUFFERS and len(self._buffer) == _BUFFER_BYTES:
+            self._spare.append(self._buffer)
 
     async def _run(self, work: Callable[[], _T]) -> _T:
         future = asyncio.get_running_loop().run_in_executor(self._executor, work)
@@ -125,7 +147,7 @@ class _File:
         self._blobs = blobs
         self._quarantine = quarantine
         self._announced = announced
-        self._meta = file_meta(
+        self.meta = file_meta(
             announced.sop_class_uid, announced.sop_instance_uid, announced.transfer_syntax_uid
         )
         self._staged: StagedFile | None = None
@@ -134,24 +156,25 @@ class _File:
     def is_open(self) -> bool:
         return self._staged is not None
 
-    def write(self, data: bytearray) -> StagedFile:
+    def write(self, data: memoryview) -> StagedFile:
         staged = self._staged
         if staged is None:
             staged = self._staged = self._blobs.staged_file(MEDIA_TYPE)
-            staged.write(self._meta)
-        staged.write(data)
+            staged.write_hashed(self.meta, data)
+        else:
+            staged.write_hashed(data)
         return staged
 
-    def commit(self, rest: bytearray) -> StagedInstance:
+    def commit(self, rest: memoryview, sha256: str) -> StagedInstance:
         # What came in one piece is checked before anything is written.
         if self._staged is None:
-            attributes = self._check(memoryview(rest))
+            attributes = self._check(rest, sha256)
             staged = self.write(rest)
         else:
             staged = self.write(rest)
-            attributes = self._check_file(staged)
+            attributes = self._check_file(staged, sha256)
         try:
-            return StagedInstance(staged.commit(), attributes)
+            return StagedInstance(staged.commit(sha256), attributes)
         finally:
             self.close()
 
@@ -160,22 +183,20 @@ class _File:
         if staged is not None:
             staged.close()
 
-    def _check_file(self, staged: StagedFile) -> IndexAttributes:
+    def _check_file(self, staged: StagedFile, sha256: str) -> IndexAttributes:
         with (
             staged.path.open("rb") as file,
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as pages,
             memoryview(pages) as whole,
-            whole[len(self._meta) :] as data_set,
+            whole[len(self.meta) :] as data_set,
         ):
-            return self._check(data_set)
+            return self._check(data_set, sha256)
 
-    def _check(self, data_set: memoryview) -> IndexAttributes:
+    def _check(self, data_set: memoryview, sha256: str) -> IndexAttributes:
         try:
             return _checked(data_set, self._announced)
         except RefusedError as refusal:
-            digest = hashlib.sha256(self._meta)
-            digest.update(data_set)
-            self._quarantine.keep((self._meta, data_set), digest.hexdigest(), refusal)
+            self._quarantine.keep((self.meta, data_set), sha256, refusal)
             raise
 
 

@@ -63,19 +63,32 @@ class StagedFile:
             StorageFullError: No room.
         """
         self._hash.update(chunk)
-        self._size += len(chunk)
-        rest = memoryview(chunk)
-        with storage_errors():
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+        self.write_hashed(chunk)
 
-    def commit(self) -> BlobRef:
-        """Make the bytes durable under their hash.
+    def write_hashed(self, *chunks: bytes | bytearray | memoryview) -> None:
+        """Append bytes whose hash the caller reckons.
 
         Raises:
             StorageFullError: No room.
         """
-        ref = BlobRef(self._hash.hexdigest(), self._size, self._media_type)
+        size = sum(len(chunk) for chunk in chunks)
+        self._size += size
+        with storage_errors():
+            written = os.writev(self._descriptor, chunks)
+            rest = memoryview(b"".join(chunks))[written:] if written < size else memoryview(b"")
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+
+    def commit(self, sha256: str | None = None) -> BlobRef:
+        """Make the bytes durable under their hash.
+
+        Args:
+            sha256: The hash of all bytes, for the caller of `write_hashed`.
+
+        Raises:
+            StorageFullError: No room.
+        """
+        ref = BlobRef(sha256 or self._hash.hexdigest(), self._size, self._media_type)
         target = blob_path(self._root, ref.sha256)
         with storage_errors():
             with BLOB_FLUSH_SECONDS.time():
