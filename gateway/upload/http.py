@@ -16,7 +16,7 @@ from aiohttp import hdrs, web
 
 from gateway.http.permitted import HttpCallers, peer_address
 from gateway.http.problem import Problem, bad_request, not_found
-from gateway.upload.receiving import OffsetError, SlowBodyError, TooLongError
+from gateway.upload.receiving import BrokenOffError, OffsetError, SlowBodyError, TooLongError
 from gateway.upload.settings import UploadSettings
 from gateway.upload.spool import Upload
 from gateway.upload.uploads import Uploads
@@ -111,7 +111,7 @@ class UploadDoor:
     async def head(self, request: web.Request) -> web.Response:
         """Tell how much of an upload came."""
         upload = self._own(await self._caller(request, "Head"), request)
-        offset = await asyncio.to_thread(self._uploads.spool.offset, upload)
+        offset = await self._uploads.stand(upload)
         headers = {_OFFSET: str(offset), _LENGTH: str(upload.length), **self._expires(upload)}
         return self._answer(HTTPStatus.OK, headers)
 
@@ -178,6 +178,11 @@ class UploadDoor:
             raise Problem(status, "too-large", "More came than was announced.") from None
         except SlowBodyError:
             raise Problem(HTTPStatus.REQUEST_TIMEOUT, "too-slow", "The body stopped.") from None
+        except BrokenOffError:
+            # Nobody reads it, unless another request took over.
+            raise Problem(
+                HTTPStatus.LOCKED, "broken-off", "The upload goes on elsewhere."
+            ) from None
         except StorageFullError:
             raise _no_room() from None
 

@@ -30,6 +30,10 @@ class SlowBodyError(Exception):
     """The body stopped coming."""
 
 
+class BrokenOffError(Exception):
+    """The client has gone, or another one writes on."""
+
+
 class Receiving:
     """Appends bodies to uploads.
 
@@ -52,13 +56,11 @@ class Receiving:
             OffsetError: The upload stands elsewhere.
             TooLongError: The body goes on after the last byte.
             SlowBodyError: It stopped coming.
-            ConnectionError: The client has gone.
+            BrokenOffError: The client has gone, or another one writes on.
             StorageFullError: No room.
         """
         upload_id = upload.upload_id
-        while (before := self._writers.get(upload_id)) is not None:
-            before.cancel()
-            await asyncio.wait([before])
+        await self.interrupt(upload)
         task = asyncio.create_task(self._append(upload, offset, request))
         self._writers[upload_id] = task
         task.add_done_callback(lambda _: self._writers.pop(upload_id, None))
@@ -70,7 +72,14 @@ class Receiving:
             own = asyncio.current_task()
             if own is not None and own.cancelling():
                 raise
-            raise ConnectionResetError from None
+            raise BrokenOffError from None
+
+    async def interrupt(self, upload: Upload) -> None:
+        """End the writer of an upload, if there is one; what it brought is on disk then."""
+        while (writer := self._writers.get(upload.upload_id)) is not None:
+            writer.cancel()
+            await asyncio.wait([writer])
+            await asyncio.sleep(0)
 
     async def _append(self, upload: Upload, offset: int, request: web.BaseRequest) -> int:
         if offset != await asyncio.to_thread(self._spool.offset, upload):
@@ -110,8 +119,8 @@ class Receiving:
                 return await body.readany()
         except TimeoutError:
             raise SlowBodyError from None
-        except aiohttp.ClientError:
-            raise ConnectionResetError from None
+        except (aiohttp.ClientError, ConnectionError):
+            raise BrokenOffError from None
 
     async def _write(self, file: int, data: bytearray) -> None:
         def write() -> None:

@@ -66,8 +66,14 @@ class Uploads:
             if await asyncio.to_thread(self.spool.offset, upload) == upload.length:
                 self._waiting.put_nowait(upload.upload_id)
 
+    async def stand(self, upload: Upload) -> int:
+        """Return how many bytes came; whoever still writes gives way to the one who asks."""
+        await self._receiving.interrupt(upload)
+        return await asyncio.to_thread(self.spool.offset, upload)
+
     async def terminate(self, upload: Upload) -> None:
         """Forget an upload; what was taken from it stays."""
+        await self._receiving.interrupt(upload)
         running = self._running.get(upload.upload_id)
         if running is not None:
             running.cancel()
@@ -118,6 +124,8 @@ class Uploads:
 
     async def _finish(self, upload: Upload, source: Source, outcome: Outcome) -> None:
         outcome.finished = True
+        for passed in (outcome.refused, outcome.skipped):
+            passed.sort(key=lambda one: one.place)
         await self._door.leave(source, released=True, stored_count=outcome.durable_count)
         await asyncio.to_thread(self.spool.note, upload, outcome)
         logs.get_logger().info(
