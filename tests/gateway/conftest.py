@@ -16,6 +16,7 @@ import pytest
 from gateway.gateway import Gateway
 from gateway.settings import GatewaySettings
 from services.runtime.local_blobs import LocalBlobs
+from tests.support.coordinator import CoordinatorDouble
 from tests.support.intake import IntakeDouble, IntakeServer
 
 
@@ -28,6 +29,7 @@ class RunningGateway:
     gateway: Gateway
     intake: IntakeDouble
     server: IntakeServer
+    coordinator: CoordinatorDouble
 
     @property
     def blobs(self) -> Path:
@@ -61,7 +63,8 @@ async def start_gateway(short_folder: Path) -> AsyncIterator[Start]:
     async def start(*, online: bool = True, free_bytes: int = 0, **settings: Any) -> RunningGateway:
         blobs = LocalBlobs(short_folder / "blobs", free_bytes=free_bytes)
         double = IntakeDouble(short_folder / "blobs")
-        server = IntakeServer(double, short_folder / "intake.sock")
+        coordinator = CoordinatorDouble()
+        server = IntakeServer(double, short_folder / "intake.sock", coordinator.add_to)
         if online:
             await server.start()
         gateway = Gateway(
@@ -79,7 +82,7 @@ async def start_gateway(short_folder: Path) -> AsyncIterator[Start]:
         running.append((task, server))
         if online:
             await until(lambda: gateway.intake.is_online)
-        return RunningGateway(port, short_folder, gateway, double, server)
+        return RunningGateway(port, short_folder, gateway, double, server, coordinator)
 
     yield start
     for task, server in running:

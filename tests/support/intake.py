@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -125,14 +125,21 @@ class IntakeDouble(pb_grpc.IntakeServiceServicer):
 class IntakeServer:
     """The double on a Unix socket that can be taken away and brought back."""
 
-    def __init__(self, double: IntakeDouble, socket: Path) -> None:
+    def __init__(
+        self,
+        double: IntakeDouble,
+        socket: Path,
+        beside: Callable[[grpc.aio.Server], None] = lambda _: None,
+    ) -> None:
         self.double = double
+        self._beside = beside
         self.address = f"unix:{socket}"
         self._server: grpc.aio.Server | None = None
 
     async def start(self) -> None:
         self._server = grpc.aio.server()
         pb_grpc.add_IntakeServiceServicer_to_server(self.double, self._server)
+        self._beside(self._server)
         self._server.add_insecure_port(self.address)
         await self._server.start()
 

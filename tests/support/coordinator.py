@@ -1,0 +1,120 @@
+"""The coordinator's archive and registry of peers for gateway tests, over real contracts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+from grpc_status.rpc_status import to_status
+
+from heimdallr.archive.v1 import archive_service_pb2 as archive_pb
+from heimdallr.archive.v1 import archive_service_pb2_grpc as archive_grpc
+from heimdallr.peers.v1 import peers_service_pb2 as peers_pb
+from heimdallr.peers.v1 import peers_service_pb2_grpc as peers_grpc
+from services.runtime.errors import PeerNotFoundError
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+@dataclass
+class ArchiveDouble(archive_grpc.ArchiveServiceServicer):
+    """Answers every query with the same rows.
+
+    Attributes:
+        batches: What a query finds, batch by batch.
+        located: What is found by any UID.
+        queries: Queries that were asked.
+        sent: Batches that were taken from the last query.
+        ended: Queries that ended, in full or not.
+        failure: Code that queries fail with, when set.
+    """
+
+    batches: list[list[archive_pb.QueryRow]] = field(default_factory=list)
+    located: list[archive_pb.LocatedInstance] = field(default_factory=list)
+    queries: list[archive_pb.QueryRequest] = field(default_factory=list)
+    lookups: list[archive_pb.LocateInstancesRequest] = field(default_factory=list)
+    sent: int = 0
+    ended: int = 0
+    failure: grpc.StatusCode | None = None
+
+    async def Query(  # noqa: N802 -- name of the contract
+        self, request: archive_pb.QueryRequest, context: Context
+    ) -> AsyncIterator[archive_pb.QueryResponse]:
+        self.queries.append(request)
+        self.sent = 0
+        if self.failure is not None:
+            await context.abort(self.failure, "no")
+        try:
+            for rows in self.batches:
+                yield archive_pb.QueryResponse(rows=rows)
+                self.sent += 1
+        finally:
+            self.ended += 1
+
+    async def LocateInstances(  # noqa: N802 -- name of the contract
+        self, request: archive_pb.LocateInstancesRequest, context: Context
+    ) -> AsyncIterator[archive_pb.LocateInstancesResponse]:
+        self.lookups.append(request)
+        if self.failure is not None:
+            await context.abort(self.failure, "no")
+        yield archive_pb.LocateInstancesResponse(
+            instances=[one for one in self.located if _is_asked(request, one)]
+        )
+
+
+def _is_asked(
+    request: archive_pb.LocateInstancesRequest, instance: archive_pb.LocatedInstance
+) -> bool:
+    return (
+        instance.sop_instance_uid in (request.sop_instance_uids or [instance.sop_instance_uid])
+        and instance.series_instance_uid
+        in (request.series_instance_uids or [instance.series_instance_uid])
+        and instance.study_instance_uid
+        in (request.study_instance_uids or [instance.study_instance_uid])
+    )
+
+
+@dataclass
+class PeersDouble(peers_grpc.PeersServiceServicer):
+    """Knows the peers it is told of, by AE title."""
+
+    peers: dict[str, peers_pb.Peer] = field(default_factory=dict)
+    credentials: dict[str, peers_pb.PeerCredentials] = field(default_factory=dict)
+
+    def add(self, ae_title: str, port: int = 104, **spec: Any) -> None:
+        """Register a peer on this machine, inside unless told otherwise."""
+        address = peers_pb.DimseAddress(
+            ae_title=ae_title, host="127.0.0.1", port=port, **spec.pop("dimse", {})
+        )
+        whole = {"trust_zone": peers_pb.TRUST_ZONE_INSIDE, "name": ae_title.lower(), **spec}
+        self.peers[ae_title] = peers_pb.Peer(
+            peer_id=f"00000000-0000-7000-8000-{len(self.peers):012}",
+            spec=peers_pb.PeerSpec(dimse=address, **whole),
+        )
+
+    async def ResolvePeer(  # noqa: N802 -- name of the contract
+        self, request: peers_pb.ResolvePeerRequest, context: Context
+    ) -> peers_pb.ResolvePeerResponse:
+        peer = self.peers.get(request.ae_title)
+        if peer is None:
+            await context.abort_with_status(
+                to_status(PeerNotFoundError(request.ae_title).to_status())
+            )
+        return peers_pb.ResolvePeerResponse(
+            peer=peer, credentials=self.credentials.get(request.ae_title)
+        )
+
+
+@dataclass
+class CoordinatorDouble:
+    """The doubles that stand beside the intake's on its server."""
+
+    archive: ArchiveDouble = field(default_factory=ArchiveDouble)
+    peers: PeersDouble = field(default_factory=PeersDouble)
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Serve them."""
+        archive_grpc.add_ArchiveServiceServicer_to_server(self.archive, server)
+        peers_grpc.add_PeersServiceServicer_to_server(self.peers, server)
