@@ -101,6 +101,12 @@ class RunningOrthanc:
         with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310 -- a peer on loopback
             return json.loads(answer.read() or b"null")
 
+    def file(self, instance: str) -> bytes:
+        """Return the DICOM file of an instance by Orthanc's own id."""
+        url = self._url(f"/instances/{instance}/file")
+        with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 -- a peer on loopback
+            return bytes(answer.read())
+
     def instance_count(self) -> int:
         """Return how many instances it stores."""
         return int(self.get("/statistics")["CountInstances"])
