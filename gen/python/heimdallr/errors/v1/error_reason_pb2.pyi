@@ -229,6 +229,17 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Metadata: `rule`.
     """
+    ERROR_REASON_SOURCE_EXISTS: _ErrorReason.ValueType  # 38
+    """A source of that name exists. Status: ALREADY_EXISTS.
+
+    Metadata: none.
+    """
+    ERROR_REASON_TURN_LOST: _ErrorReason.ValueType  # 39
+    """Another gateway has the turn at the source now; this one's word is not
+    taken any more. Status: ABORTED.
+
+    Metadata: `source_id`.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists every value that `google.rpc.ErrorInfo.reason` may take
@@ -443,5 +454,16 @@ ERROR_REASON_IMAGE_NOT_RENDERABLE: ErrorReason.ValueType  # 37
 image. Status: FAILED_PRECONDITION.
 
 Metadata: `rule`.
+"""
+ERROR_REASON_SOURCE_EXISTS: ErrorReason.ValueType  # 38
+"""A source of that name exists. Status: ALREADY_EXISTS.
+
+Metadata: none.
+"""
+ERROR_REASON_TURN_LOST: ErrorReason.ValueType  # 39
+"""Another gateway has the turn at the source now; this one's word is not
+taken any more. Status: ABORTED.
+
+Metadata: `source_id`.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
