@@ -53,6 +53,8 @@ _STATUS: Final = 0x0900
 _ERROR_COMMENT: Final = 0x0902
 _AFFECTED_SOP_INSTANCE: Final = 0x1000
 _REQUESTED_SOP_INSTANCE: Final = 0x1001
+_ORIGINATOR_AE_TITLE: Final = 0x1030
+_ORIGINATOR_MESSAGE_ID: Final = 0x1031
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,14 @@ class Status:
 
 
 SUCCESS: Final = Status(0x0000)
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceName:
+    """SOP class and SOP Instance UID."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,18 +178,38 @@ def encode_response(command: Command, reply: Reply) -> bytes:
     return _element(0x0000, len(elements).to_bytes(4, "little")) + elements
 
 
-def encode_store_request(message_id: int, sop_class_uid: str, sop_instance_uid: str) -> bytes:
+@dataclass(frozen=True, slots=True)
+class MoveOriginator:
+    """Who asked for a C-STORE by C-MOVE (PS3.7 section 9.1.1.1).
+
+    Attributes:
+        ae_title: Its AE title.
+        message_id: Message ID of its C-MOVE-RQ.
+    """
+
+    ae_title: str
+    message_id: int
+
+
+def encode_store_request(
+    message_id: int,
+    sop_class_uid: str,
+    sop_instance_uid: str,
+    originator: MoveOriginator | None = None,
+) -> bytes:
     """Return the command set of a C-STORE-RQ of medium priority (PS3.7 section 9.3.1.1)."""
-    return _command(
-        {
-            _AFFECTED_SOP_CLASS: _padded(sop_class_uid, b"\0"),
-            _COMMAND_FIELD: _us(C_STORE_RQ),
-            _MESSAGE_ID: _us(message_id),
-            _PRIORITY: _us(_MEDIUM),
-            _DATA_SET_TYPE: _us(_WITH_DATA_SET),
-            _AFFECTED_SOP_INSTANCE: _padded(sop_instance_uid, b"\0"),
-        }
-    )
+    elements = {
+        _AFFECTED_SOP_CLASS: _padded(sop_class_uid, b"\0"),
+        _COMMAND_FIELD: _us(C_STORE_RQ),
+        _MESSAGE_ID: _us(message_id),
+        _PRIORITY: _us(_MEDIUM),
+        _DATA_SET_TYPE: _us(_WITH_DATA_SET),
+        _AFFECTED_SOP_INSTANCE: _padded(sop_instance_uid, b"\0"),
+    }
+    if originator is not None:
+        elements[_ORIGINATOR_AE_TITLE] = _padded(originator.ae_title, b" ")
+        elements[_ORIGINATOR_MESSAGE_ID] = _us(originator.message_id)
+    return _command(elements)
 
 
 def encode_event_report(

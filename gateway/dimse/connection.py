@@ -132,7 +132,10 @@ class Connection(asyncio.BufferedProtocol):
         self._start = self._end = 0
         self._resume()
         transport.write(last_words)
-        transport.write_eof()
+        if transport.can_write_eof():
+            transport.write_eof()
+        else:
+            transport.close()  # TLS has no half-closed connections
         asyncio.get_running_loop().call_later(timeout_s, transport.abort)
 
     def cut(self) -> None:

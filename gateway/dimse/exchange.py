@@ -6,17 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
-from gateway.dimse.commands import (
-    N_EVENT_REPORT_RQ,
-    Reply,
-    Status,
-    encode_event_report,
-    encode_store_request,
-)
+from gateway.dimse.commands import N_EVENT_REPORT_RQ, InstanceName, Reply, Status
 from gateway.dimse.errors import PeerGoneError, PeerSilentError, ProtocolError, ReleasedError
 from gateway.dimse.link import Link
 from gateway.dimse.negotiation import ContextResult
-from gateway.dimse.service import InstanceName, Provider, Request
+from gateway.dimse.service import Provider, Request
 from services.runtime import logs
 
 FAILED: Final = "service.failed"
@@ -56,18 +50,12 @@ class Exchange:
         self, context: ContextResult, instance: InstanceName, data_set: AsyncIterator[bytes]
     ) -> int:
         """See ``Responder``."""
-        number = self._link.next_message_id()
-        command = encode_store_request(number, instance.sop_class_uid, instance.sop_instance_uid)
-        return (await self._link.call(context.context_id, number, command, data_set)).status
+        return await self._link.store(context.context_id, instance, data_set)
 
     async def report(self, instance: InstanceName, event_type: int, data_set: bytes) -> int:
         """See ``Responder``."""
-        number = self._link.next_message_id()
-        command = encode_event_report(
-            number, instance.sop_class_uid, instance.sop_instance_uid, event_type
-        )
         context_id = self._request.context.context_id
-        return (await self._link.call(context_id, number, command, _once(data_set))).status
+        return await self._link.report(context_id, instance, event_type, data_set)
 
 
 async def serve(provider: Provider, request: Request, link: Link) -> Reply:
@@ -101,7 +89,3 @@ async def _served(provider: Provider, request: Request, link: Link) -> Reply:
         logs.get_logger().error(FAILED, **logs.failure(error))
         normalized = request.command.field >= N_EVENT_REPORT_RQ
         return Reply(PROCESSING_FAILURE if normalized else UNABLE_TO_PROCESS)
-
-
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data

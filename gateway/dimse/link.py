@@ -8,7 +8,16 @@ from contextlib import aclosing, suppress
 from typing import Final
 
 from gateway.dimse import pdu
-from gateway.dimse.commands import C_CANCEL_RQ, Command, Reply, encode_response
+from gateway.dimse.commands import (
+    C_CANCEL_RQ,
+    Command,
+    InstanceName,
+    MoveOriginator,
+    Reply,
+    encode_event_report,
+    encode_response,
+    encode_store_request,
+)
 from gateway.dimse.connection import Connection
 from gateway.dimse.errors import PeerGoneError, PeerSilentError
 from gateway.dimse.inbox import Inbox, InboxLimits
@@ -83,6 +92,10 @@ class Link:
             self._ahead = asyncio.create_task(self._arrival(_WHILE_SERVED_S))
         return self._ahead
 
+    def taken(self) -> None:
+        """Forget what `look_ahead` brought; it is being dealt with."""
+        self._ahead = None
+
     def begin(self, command: Command) -> None:
         """Forget C-CANCELs that came for earlier requests."""
         self._cancelled.discard(command.message_id)
@@ -104,22 +117,50 @@ class Link:
             ):
                 await self._write(part)
 
-    async def call(
-        self, context_id: int, message_id: int, command: bytes, data_set: AsyncIterator[bytes]
-    ) -> Command:
-        """Send a request with a data set and return its response.
+    async def store(
+        self,
+        context_id: int,
+        instance: InstanceName,
+        data_set: AsyncIterator[bytes],
+        originator: MoveOriginator | None = None,
+    ) -> int:
+        """Send an instance and return the status the peer gives it.
 
         Args:
             context_id: Presentation context.
-            message_id: One that `next_message_id` gave.
-            command: Command set.
-            data_set: Data set, not empty. An error that it raises before its first bytes leaves
-                the association as it was; a later one ends it.
+            instance: What it is.
+            data_set: Its data set, not empty. An error that it raises before its first bytes
+                leaves the association as it was; a later one ends it.
+            originator: Who asked for it by C-MOVE.
 
         Raises:
             PeerGoneError: The association ended before.
             PeerSilentError: The peer takes or answers nothing.
         """
+        number = self._next_message_id()
+        command = encode_store_request(
+            number, instance.sop_class_uid, instance.sop_instance_uid, originator
+        )
+        return (await self._call(context_id, number, command, data_set)).status
+
+    async def report(
+        self, context_id: int, instance: InstanceName, event_type: int, data_set: bytes
+    ) -> int:
+        """Send an N-EVENT-REPORT and return the status the peer gives it.
+
+        Raises:
+            PeerGoneError, PeerSilentError: As `store`.
+        """
+        number = self._next_message_id()
+        command = encode_event_report(
+            number, instance.sop_class_uid, instance.sop_instance_uid, event_type
+        )
+        return (await self._call(context_id, number, command, _once(data_set))).status
+
+    async def _call(
+        self, context_id: int, message_id: int, command: bytes, data_set: AsyncIterator[bytes]
+    ) -> Command:
+        # Not even the command is sent before there is something to send.
         first = await anext(aiter(data_set))
         future: asyncio.Future[Command] = asyncio.get_running_loop().create_future()
         self._waiting[message_id] = future
@@ -137,17 +178,20 @@ class Link:
         finally:
             del self._waiting[message_id]
 
-    def next_message_id(self) -> int:
-        """Return a Message ID for a request of ours."""
+    def _next_message_id(self) -> int:
         self._last_message_id = self._last_message_id % (_MESSAGE_IDS - 1) + 1
         return self._last_message_id
 
-    async def close(self) -> None:
-        """Stop reading; whoever waits for a response learns that the peer is gone."""
+    def lose(self) -> None:
+        """Tell whoever waits for a response, or will, that the peer is gone."""
         self._closed = True
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(PeerGoneError())
+
+    async def close(self) -> None:
+        """Stop reading, and `lose` the peer."""
+        self.lose()
         ahead, self._ahead = self._ahead, None
         if ahead is not None:
             ahead.cancel()
@@ -203,3 +247,7 @@ class Link:
 
     async def _write(self, data: bytes) -> None:
         await self._connection.write(data, self._limits.pdu_timeout_s)
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
-from gateway.dimse.pdu import AssociateRequest, ProposedContext, Roles, encode, encode_item
+from gateway.dimse.pdu import (
+    AssociateRequest,
+    ProposedContext,
+    Roles,
+    encode,
+    encode_item,
+    sized,
+)
 from services.dicom.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from services.dicom.uids import (
     DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
@@ -126,12 +133,11 @@ def encode_accept(
         results: Answer to each context.
         max_pdu_length: Longest P-DATA-TF variable field that we take, in bytes.
     """
-    user = (
-        encode_item(0x51, max_pdu_length.to_bytes(4, "big"))
-        + encode_item(0x52, IMPLEMENTATION_CLASS_UID.encode("ascii"))
-        + b"".join(_role_items(results))
-        + encode_item(0x55, IMPLEMENTATION_VERSION_NAME.encode("ascii"))
-        + b"".join(_option_items(results))
+    taken = [result for result in results if result.result == ACCEPTED]
+    user = user_information(
+        max_pdu_length,
+        {result.abstract_syntax: result.roles for result in taken if result.roles},
+        {result.abstract_syntax: result.options for result in taken if result.options},
     )
     items = (
         encode_item(0x10, APPLICATION_CONTEXT.encode("ascii"))
@@ -141,26 +147,33 @@ def encode_accept(
     return encode(0x02, b"\x00\x01\x00\x00" + called + calling + bytes(32) + items)
 
 
+def user_information(
+    max_pdu_length: int, roles: Mapping[str, Roles], options: Mapping[str, bytes]
+) -> bytes:
+    """Return the sub-items of a User Information item, in ascending order (PS3.7 Annex D).
+
+    Args:
+        max_pdu_length: Longest P-DATA-TF variable field that we take, in bytes.
+        roles: Roles by SOP class.
+        options: Service class application information by SOP class.
+    """
+    return (
+        encode_item(0x51, max_pdu_length.to_bytes(4, "big"))
+        + encode_item(0x52, IMPLEMENTATION_CLASS_UID.encode("ascii"))
+        + b"".join(
+            encode_item(0x54, sized(uid.encode("ascii")) + bytes((role.user, role.provider)))
+            for uid, role in roles.items()
+        )
+        + encode_item(0x55, IMPLEMENTATION_VERSION_NAME.encode("ascii"))
+        + b"".join(
+            encode_item(0x56, sized(uid.encode("ascii")) + value) for uid, value in options.items()
+        )
+    )
+
+
 def _context_item(result: ContextResult) -> bytes:
     syntax = encode_item(0x40, result.transfer_syntax.encode("ascii"))
     return encode_item(0x21, bytes((result.context_id, 0, result.result, 0)) + syntax)
-
-
-def _role_items(results: tuple[ContextResult, ...]) -> Iterator[bytes]:
-    roles = {r.abstract_syntax: r.roles for r in results if r.result == ACCEPTED and r.roles}
-    for abstract_syntax, role in roles.items():
-        uid = abstract_syntax.encode("ascii")
-        yield encode_item(0x54, _sized(uid) + bytes((role.user, role.provider)))
-
-
-def _option_items(results: tuple[ContextResult, ...]) -> Iterator[bytes]:
-    options = {r.abstract_syntax: r.options for r in results if r.result == ACCEPTED and r.options}
-    for abstract_syntax, value in options.items():
-        yield encode_item(0x56, _sized(abstract_syntax.encode("ascii")) + value)
-
-
-def _sized(value: bytes) -> bytes:
-    return len(value).to_bytes(2, "big") + value
 
 
 def _answer(

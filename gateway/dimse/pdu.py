@@ -10,6 +10,7 @@ from typing import Final
 from gateway.dimse.errors import ProtocolError
 
 ASSOCIATE_RQ: Final = 0x01
+ASSOCIATE_AC: Final = 0x02
 DATA_TF: Final = 0x04
 RELEASE_RQ: Final = 0x05
 ABORT: Final = 0x07
@@ -74,6 +75,19 @@ class AssociateRequest:
     options: Mapping[str, bytes] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class AssociateAccept:
+    """What an A-ASSOCIATE-AC agrees to (PS3.8 Table 9-17).
+
+    Attributes:
+        results: Result and transfer syntax by presentation context id.
+        max_pdu_length: Longest P-DATA-TF variable field that the peer takes; 0 is unlimited.
+    """
+
+    results: Mapping[int, tuple[int, str]]
+    max_pdu_length: int
+
+
 @dataclass(slots=True)
 class _Parts:
     application_context: str = ""
@@ -128,6 +142,24 @@ def decode_associate_request(body: memoryview) -> AssociateRequest:
         roles=parts.roles,
         options=parts.options,
     )
+
+
+def decode_associate_accept(body: memoryview) -> AssociateAccept:
+    """Decode the body of an A-ASSOCIATE-AC.
+
+    Raises:
+        ProtocolError: An item runs past the end, or there are too many.
+    """
+    if len(body) < _FIXED.size:
+        raise ProtocolError("ASSOCIATE_TOO_SHORT", INVALID_PARAMETER)
+    parts, results = _Parts(), {}
+    for kind, value in _items(body[_FIXED.size :]):
+        if kind == 0x21 and len(value) >= 4:
+            syntaxes = [_uid(item) for inner, item in _items(value[4:]) if inner == 0x40]
+            results[value[0]] = (value[2], syntaxes[0] if syntaxes else "")
+        elif kind == 0x50:
+            _read_user_information(value, parts)
+    return AssociateAccept(results, parts.max_pdu_length)
 
 
 def pdvs(body: memoryview) -> Iterator[Pdv]:
@@ -185,6 +217,11 @@ def encode_release_response() -> bytes:
     return encode(0x06, bytes(4))
 
 
+def encode_release_request() -> bytes:
+    """Return an A-RELEASE-RQ."""
+    return encode(RELEASE_RQ, bytes(4))
+
+
 def encode_abort(reason: int) -> bytes:
     """Return an A-ABORT by the service provider (PS3.8 Table 9-26)."""
     return encode(ABORT, bytes((0, 0, 2, reason)))
@@ -193,6 +230,11 @@ def encode_abort(reason: int) -> bytes:
 def encode_item(kind: int, value: bytes) -> bytes:
     """Return an item or sub-item of an A-ASSOCIATE PDU."""
     return _ITEM.pack(kind, len(value)) + value
+
+
+def sized(value: bytes) -> bytes:
+    """Return a value after its length of two bytes, as in sub-items of PS3.7 Annex D."""
+    return len(value).to_bytes(2, "big") + value
 
 
 def _fragments(

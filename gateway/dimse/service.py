@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.dimse.commands import Command, Reply, Status
+from gateway.dimse.commands import Command, InstanceName, Reply, Status
 from gateway.dimse.negotiation import ContextResult
 from gateway.source import Source
 
@@ -30,14 +30,6 @@ class StorageProvider(Protocol):
     async def closed(self, source: Source, *, released: bool, stored_count: int) -> None:
         """Learn that an association has ended."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceName:
-    """SOP class and SOP Instance UID."""
-
-    sop_class_uid: str
-    sop_instance_uid: str
 
 
 @dataclass(frozen=True, slots=True)
