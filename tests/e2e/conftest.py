@@ -34,4 +34,4 @@ def visitor(browser: Browser, stack: RunningStack) -> Iterator[Visitor]:
     entered = Visitor.enter(browser, stack)
     yield entered
     entered.leave()
-    assert entered.complaints == []
+    assert entered.faults() == []

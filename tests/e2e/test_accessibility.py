@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final, get_args
+from typing import Final
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
-from tests.support.browser import DASHBOARD, PASSWORD, Theme, Visitor
+from services.coordinator.access.issuing import PERSON_LIFETIME
+from tests.support.axe import assert_accessible
+from tests.support.browser import PASSWORD, Visitor
 from tests.support.chests import CUT_AT, send_chest
 from tests.support.running_stack import RunningStack
 
@@ -20,9 +22,7 @@ pytestmark = [
     pytest.mark.timeout(400),
 ]
 
-AXE: Final = DASHBOARD / "node_modules/axe-core/axe.min.js"
-TAGS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-THEMES: Final[tuple[Theme, ...]] = get_args(Theme)
+ALMOST_OVER_MS: Final = 120_000
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +33,7 @@ def inside(
     visitor = Visitor.enter(browser, stack)
     page = visitor.page
     page.goto(stack.sign_in_link)
+    stack.sign_in_link = ""
     expect(page.get_by_role("heading", name="Set a password")).to_be_visible()
     assert_accessible(visitor)
     page.get_by_label("New password", exact=True).fill(PASSWORD)
@@ -111,6 +112,33 @@ def test_the_sheet_of_shortcuts(where: str, inside: Visitor) -> None:
     assert_accessible(inside)
 
 
+def test_the_dialog_when_a_session_is_over(
+    browser: Browser, stack: RunningStack, inside: Visitor
+) -> None:
+    visitor = Visitor.enter(browser, stack)
+    visitor.sign_in()
+    visitor.context.clear_cookies()
+    visitor.page.get_by_role("searchbox").fill("axe")
+    expect(visitor.page.get_by_role("dialog")).to_contain_text("Sign in again")
+
+    assert_accessible(visitor)
+    visitor.leave()
+
+
+def test_the_dialog_shortly_before_a_session_is_over(
+    browser: Browser, stack: RunningStack, inside: Visitor
+) -> None:
+    visitor = Visitor.enter(browser, stack)
+    visitor.page.clock.install()
+    visitor.sign_in()
+    life_ms = round(PERSON_LIFETIME.total_seconds() * 1000)
+    visitor.page.clock.fast_forward(life_ms - ALMOST_OVER_MS)
+    expect(visitor.page.get_by_role("button", name="Stay signed in")).to_be_visible()
+
+    assert_accessible(visitor)
+    visitor.leave()
+
+
 def test_the_sign_in_with_and_without_a_failure(
     browser: Browser, stack: RunningStack, inside: Visitor
 ) -> None:
@@ -136,24 +164,3 @@ def open_study(visitor: Visitor) -> None:
     open_page(visitor, "/studies")
     visitor.page.get_by_role("row").filter(has_text="AXE").click()
     expect(visitor.page.get_by_role("link", name="Open the PDF")).to_be_visible()
-
-
-def assert_accessible(visitor: Visitor) -> None:
-    """Have axe look at the page as it is, in both themes."""
-    for theme in THEMES:
-        visitor.use_theme(theme)
-        assert violations(visitor.page) == [], theme
-
-
-def violations(page: Page) -> list[str]:
-    """Return what axe holds against the page, with the elements."""
-    if not page.evaluate("() => 'axe' in window"):
-        page.evaluate(AXE.read_text())
-    found: dict[str, Any] = page.evaluate(
-        "tags => axe.run(document, { runOnly: tags, resultTypes: ['violations'] })", TAGS
-    )
-    return [
-        f"{one['id']}: {node['html'][:160]} {node['failureSummary'][:300]}"
-        for one in found["violations"]
-        for node in one["nodes"]
-    ]

@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.support.axe import assert_accessible
 from tests.support.browser import PASSWORD, Visitor, picture
 from tests.support.chests import CUT_AT, send_chest
 from tests.support.running_stack import RunningStack
@@ -168,6 +169,7 @@ def mend_a_held_study(visitor: Visitor, folder: Path) -> None:
     stage.get_by_role("button", name="Run again").click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("model server")
+    assert_accessible(visitor)
     dialog.get_by_role("button", name="Run again").click()
     expect(page.get_by_role("banner").or_(page.locator("main")).last).to_contain_text(
         "Ready", timeout=ARRIVAL_MS

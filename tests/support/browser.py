@@ -79,12 +79,14 @@ class Visitor:
         context: Cookies and storage of one person.
         page: The open page.
         complaints: Errors of console, page and security policy, and dialogs nobody asked for.
+        expected: Ends of complaints that are no fault, whenever the browser gets to them.
     """
 
     stack: RunningStack
     context: BrowserContext
     page: Page
     complaints: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
 
     @classmethod
     def enter(cls, browser: Browser, stack: RunningStack, theme: Theme = "dark") -> Self:
@@ -134,6 +136,10 @@ class Visitor:
     def leave(self) -> None:
         """Close the window."""
         self.context.close()
+
+    def faults(self) -> list[str]:
+        """Return the complaints that were not to be expected."""
+        return [one for one in self.complaints if not one.endswith(tuple(self.expected))]
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):

@@ -99,7 +99,8 @@ export class Scene {
     const limits = window && range(window);
     const options = limits ? { cal_min: limits.low, cal_max: limits.high } : {};
     const volume = await NVImage.loadFromFile({ file: new File([bytes], "volume.nii.gz"), name: "volume.nii.gz", ...options });
-    this.niivue.addVolume(volume);
+    // Closed meanwhile: there is nothing left to draw on.
+    if (!this.events.signal.aborted) this.niivue.addVolume(volume);
     return window ?? spanning(volume.cal_min ?? 0, volume.cal_max ?? 1);
   }
 
@@ -109,7 +110,7 @@ export class Scene {
     this.painted = paintKey(table, opacity);
     const labels = await NVImage.loadFromFile({ file: new File([bytes], "labels.nii.gz"), name: "labels.nii.gz", opacity });
     labels.setColormapLabel({ ...table, min: 0, max: Math.max(...table.I) });
-    this.niivue.addVolume(labels);
+    if (!this.events.signal.aborted) this.niivue.addVolume(labels);
   }
 
   removeLabels(): void {
