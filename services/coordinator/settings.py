@@ -31,6 +31,8 @@ class CoordinatorSettings(BaseSettings):
         sign_in_file: Where the first administrator's one-time code is left.
         quiet_after_s: A study is complete when nothing came for this long, in seconds.
         released_after_s: The same once every association was released in order, in seconds.
+        announced_after_s: A study that is short of what was announced goes on with what is there
+            when nothing came for this long, in seconds.
         event_retention_days: How long events can be watched again.
         heartbeat_s: Longest silence on a watch, in seconds.
         batch_size: Most instances in one transaction.
@@ -39,6 +41,8 @@ class CoordinatorSettings(BaseSettings):
         stream_open_bytes: Most bytes that those instances announce together.
         outage_attempts: Attempts at a stage while a part of the system cannot be reached, with
             growing delays between them, before it is held for a person; 8 take two minutes.
+        search_timeout_s: Longest time of one search in the index, in seconds.
+        search_connections: Most of the pool's connections that searches use at once.
         stack_file: What the supervisor of this machine tells about its processes.
     """
 
@@ -48,6 +52,7 @@ class CoordinatorSettings(BaseSettings):
     sign_in_file: Path
     quiet_after_s: float = Field(default=60.0, gt=0)
     released_after_s: float = Field(default=2.0, gt=0)
+    announced_after_s: float = Field(default=600.0, gt=0)
     event_retention_days: float = Field(default=7.0, gt=0)
     heartbeat_s: float = Field(default=15.0, gt=0)
     batch_size: int = Field(default=512, ge=1, le=4096)
@@ -55,6 +60,8 @@ class CoordinatorSettings(BaseSettings):
     stream_open_instances: int = Field(default=32, ge=1)
     stream_open_bytes: int = Field(default=8 << 30, ge=1)
     outage_attempts: int = Field(default=8, ge=1, le=100)
+    search_timeout_s: float = Field(default=5.0, gt=0)
+    search_connections: int = Field(default=6, ge=1)
     stack_file: Path | None = None
     peers_key_file: Path | None = None
 

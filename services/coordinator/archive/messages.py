@@ -91,6 +91,8 @@ def study_to_proto(study: StudyRecord) -> pb.Study:
         evidence=_EVIDENCE_NUMBERS[study.evidence],
         generation=study.generation,
         conflict_count=study.conflict_count,
+        study_id_text=study.study_id_text,
+        referring_physician_name=study.referring_physician_name,
     )
     message.first_receive_time.FromDatetime(study.first_receive_time)
     message.last_receive_time.FromDatetime(study.last_receive_time)

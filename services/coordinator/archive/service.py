@@ -16,6 +16,8 @@ from services.coordinator.archive.errors import (
     SeriesNotFoundError,
     StudyNotFoundError,
 )
+from services.coordinator.archive.finder import Finder
+from services.coordinator.archive.locator import Locator
 from services.coordinator.archive.messages import (
     filter_from_proto,
     instance_to_proto,
@@ -29,6 +31,12 @@ from services.coordinator.archive.page_token import (
     scope_of,
     study_key,
     study_token,
+)
+from services.coordinator.archive.query_messages import (
+    located_to_proto,
+    query_from_proto,
+    rows_to_proto,
+    wanted_from_proto,
 )
 from services.coordinator.archive.store import ArchiveStore
 from services.coordinator.archive.study import InstanceKey, StudyKey, StudyRecord
@@ -44,6 +52,8 @@ StudiesContext = grpc.aio.ServicerContext[pb.ListStudiesRequest, pb.ListStudiesR
 StudyContext = grpc.aio.ServicerContext[pb.GetStudyRequest, pb.GetStudyResponse]
 InstancesContext = grpc.aio.ServicerContext[pb.ListInstancesRequest, pb.ListInstancesResponse]
 InstanceContext = grpc.aio.ServicerContext[pb.FetchInstanceRequest, pb.FetchInstanceResponse]
+QueryContext = grpc.aio.ServicerContext[pb.QueryRequest, pb.QueryResponse]
+LocateContext = grpc.aio.ServicerContext[pb.LocateInstancesRequest, pb.LocateInstancesResponse]
 ResultContext = grpc.aio.ServicerContext[pb.FetchResultRequest, pb.FetchResultResponse]
 
 
@@ -62,6 +72,8 @@ class ArchiveService(pb_grpc.ArchiveServiceServicer):
         self._store = store
         self._blobs = blobs
         self._results = results
+        self._finder = Finder(store.searches)
+        self._locator = Locator(store.searches)
 
     async def ListStudies(
         self, request: pb.ListStudiesRequest, context: StudiesContext
@@ -139,6 +151,22 @@ class ArchiveService(pb_grpc.ArchiveServiceServicer):
         async with aclosing(blob_chunks(self._blobs, blob, 0)) as chunks:
             async for data in chunks:
                 yield pb.FetchResultResponse(data=data)
+
+    async def Query(
+        self, request: pb.QueryRequest, context: QueryContext
+    ) -> AsyncIterator[pb.QueryResponse]:
+        """See ``archive_service.proto``."""
+        async with aclosing(self._finder.find(query_from_proto(request))) as batches:
+            async for rows in batches:
+                yield rows_to_proto(rows)
+
+    async def LocateInstances(
+        self, request: pb.LocateInstancesRequest, context: LocateContext
+    ) -> AsyncIterator[pb.LocateInstancesResponse]:
+        """See ``archive_service.proto``."""
+        async with aclosing(self._locator.locate(wanted_from_proto(request))) as batches:
+            async for located in batches:
+                yield located_to_proto(located)
 
     async def _named_study(self, request: pb.GetStudyRequest) -> StudyRecord:
         kind = request.WhichOneof("study")

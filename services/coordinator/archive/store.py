@@ -7,7 +7,13 @@ from typing import Final
 
 import asyncpg
 
+from services.coordinator.archive.records import (
+    instance_from_row,
+    series_from_row,
+    study_from_row,
+)
 from services.coordinator.archive.search import StudyFilter, search_statement
+from services.coordinator.archive.searches import SearchBounds, Searches
 from services.coordinator.archive.study import (
     Evidence,
     InstanceKey,
@@ -20,11 +26,10 @@ from services.coordinator.archive.study import (
 )
 from services.coordinator.events.outbox import EventDraft, EventType, append_event
 from services.runtime.blob_ref import BlobRef
-from services.runtime.postgres import Connection, Pool, connection, transaction
+from services.runtime.postgres import Connection, Pool, connection
 from services.runtime.queries import load_queries
 
 QUERIES: Final = load_queries("services.coordinator.archive")
-DICOM_MEDIA_TYPE: Final = "application/dicom"
 
 
 class ArchiveStore:
@@ -34,8 +39,9 @@ class ArchiveStore:
     (`lock_study`): intake takes the same locks, so any other order may deadlock.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, bounds: SearchBounds | None = None) -> None:
         self._pool = pool
+        self.searches = Searches(pool, bounds)
 
     async def lock_study(
         self, connection: Connection, study_id: str
@@ -109,7 +115,7 @@ class ArchiveStore:
     ) -> list[SeriesRecord]:
         """Return the series of a study by series number."""
         rows = await self._fetch(connection, "series_of_study", study_id)
-        return [_series_from_row(row) for row in rows]
+        return [series_from_row(row) for row in rows]
 
     async def series_instances(
         self, series_id: str, connection: Connection | None = None
@@ -119,13 +125,13 @@ class ArchiveStore:
         In order of instance number, then of arrival.
         """
         rows = await self._fetch(connection, "instances_of_series", series_id)
-        records = [_instance_from_row(row) for row in rows]
+        records = [instance_from_row(row) for row in rows]
         return [(record.blob, record.attributes, record.generation) for record in records]
 
     async def instance_record(self, instance_id: str) -> InstanceRecord | None:
         """Return an instance by our id."""
         rows = await self._fetch(None, "instance_by_id", instance_id)
-        return _instance_from_row(rows[0]) if rows else None
+        return instance_from_row(rows[0]) if rows else None
 
     async def instance_page(
         self, series_id: str, limit: int, after: InstanceKey | None
@@ -148,16 +154,14 @@ class ArchiveStore:
                 after.number,
                 after.instance_id,
             )
-        return [_instance_from_row(row) for row in rows]
+        return [instance_from_row(row) for row in rows]
 
     async def search(
         self, wanted: StudyFilter, limit: int, after: StudyKey | None
     ) -> list[StudyRecord]:
         """Return studies that match, in the order wanted, from after one of them on."""
         statement, parameters = search_statement(wanted, limit, after)
-        async with transaction(self._pool) as borrowed:
-            # A plan made for any word would not know a rare one from a common one.
-            await borrowed.execute("SET LOCAL plan_cache_mode TO force_custom_plan")
+        async with self.searches.statement() as borrowed:
             rows = await borrowed.fetch(statement, *parameters)
         return [study_from_row(row) for row in rows]
 
@@ -168,33 +172,3 @@ class ArchiveStore:
             return await borrowed.fetch(QUERIES[query], *parameters)
         async with connection(self._pool) as own:
             return await own.fetch(QUERIES[query], *parameters)
-
-
-def study_from_row(row: asyncpg.Record) -> StudyRecord:
-    """Return a row of ``archive.study`` as a record."""
-    fields = dict(row.items())
-    fields["study_id"] = str(fields["study_id"])
-    fields["modalities"] = tuple(fields["modalities"])
-    fields["state"] = StudyState(fields["state"])
-    fields["evidence"] = Evidence(fields["evidence"]) if fields["evidence"] else None
-    return StudyRecord(**fields)
-
-
-def _series_from_row(row: asyncpg.Record) -> SeriesRecord:
-    fields = dict(row.items())
-    fields["series_id"] = str(fields["series_id"])
-    fields["study_id"] = str(fields["study_id"])
-    return SeriesRecord(**fields)
-
-
-def _instance_from_row(row: asyncpg.Record) -> InstanceRecord:
-    return InstanceRecord(
-        instance_id=str(row["instance_id"]),
-        series_id=str(row["series_id"]),
-        study_id=str(row["study_id"]),
-        blob=BlobRef(row["sha256"], row["size_bytes"], DICOM_MEDIA_TYPE),
-        attributes=row["attributes"],
-        generation=row["generation"],
-        instance_number=row["instance_number"],
-        receive_time=row["receive_time"],
-    )

@@ -60,6 +60,25 @@ class StudyRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class PatientRecord:
+    """One patient, with what the latest study says of them.
+
+    Attributes:
+        patient_key: Our id.
+    """
+
+    patient_key: str
+    patient_id_text: str
+    issuer_of_patient_id: str
+    patient_name: str
+    patient_birth_date: str
+    patient_sex: str
+    study_count: int
+    series_count: int
+    instance_count: int
+
+
+@dataclass(frozen=True, slots=True)
 class SeriesRecord:
     """One series.
 

@@ -24,6 +24,12 @@ def sought_words(text: str) -> list[str]:
     return [word[:_MAX_WORD] for word in _SEPARATORS.split(folded(text)) if word]
 
 
+def parted(text: str) -> list[str]:
+    """Return the words of a text, those with punctuation in them in parts."""
+    parts = (part for word in sought_words(text) for part in _INNER.split(word))
+    return [part for part in parts if part]
+
+
 def indexed_words(*texts: str) -> list[str]:
     """Return the words under which texts are found, sorted.
 
@@ -42,13 +48,17 @@ def name_key(name: str) -> str:
     Each component group (PS3.5 section 6.2.1) stands between two '=', so that any one of them, or
     all, can be looked for.
     """
-    groups = [group.strip(" ^") for group in folded(name).split("=")]
+    groups = [_trimmed(group) for group in folded(name).split("=")]
     return f"={'='.join(groups).rstrip('=')}="
 
 
 def prefix_query(words: list[str]) -> str:
     """Return a ``tsquery`` that wants every word as the beginning of some word."""
     return " & ".join(f"{_quoted(word)}:*" for word in words)
+
+
+def _trimmed(group: str) -> str:
+    return "^".join(component.strip() for component in group.split("^")).rstrip("^")
 
 
 def _quoted(word: str) -> str:

@@ -1,0 +1,91 @@
+-- bound_search: how a search runs; a plan made for any value would not know a rare one
+SELECT set_config('statement_timeout', $1, true), set_config('jit', 'off', true),
+       set_config('plan_cache_mode', 'force_custom_plan', true);
+
+-- survivors: the patients that stand for some
+SELECT DISTINCT coalesce(surviving_id, patient_id) FROM archive.patient
+WHERE patient_id = ANY ($1::uuid[]);
+
+-- patients_by_id: patients with what the latest study says of each, those merged into it counted
+SELECT p.patient_id, p.patient_id_text, p.issuer_of_patient_id, latest.patient_name,
+       latest.patient_birth_date, latest.patient_sex, counted.study_count, counted.series_count,
+       counted.instance_count
+FROM archive.patient AS p
+CROSS JOIN LATERAL (
+    SELECT s.patient_name, s.patient_birth_date, s.patient_sex
+    FROM archive.patient AS q JOIN archive.study AS s ON s.patient_id = q.patient_id
+    WHERE coalesce(q.surviving_id, q.patient_id) = p.patient_id
+    ORDER BY s.patient_id = p.patient_id DESC, s.first_receive_time DESC, s.study_id DESC
+    LIMIT 1
+) AS latest
+CROSS JOIN LATERAL (
+    SELECT count(*) AS study_count, sum(s.series_count) AS series_count,
+           sum(s.instance_count) AS instance_count
+    FROM archive.patient AS q JOIN archive.study AS s ON s.patient_id = q.patient_id
+    WHERE coalesce(q.surviving_id, q.patient_id) = p.patient_id
+) AS counted
+WHERE p.patient_id = ANY ($1::uuid[]);
+
+-- studies_by_id: some studies
+SELECT study_id, study_instance_uid, patient_id_text, issuer_of_patient_id, patient_name,
+       patient_birth_date, patient_sex, study_date, study_day, study_time, accession_number,
+       study_id_text, study_description, referring_physician_name, modalities, series_count,
+       instance_count, conflict_count, state, evidence, generation, priority,
+       first_receive_time, last_receive_time
+FROM archive.study WHERE study_id = ANY ($1::uuid[]);
+
+-- series_heads: some series
+SELECT series_id, study_id, series_instance_uid, modality, series_description, series_number,
+       body_part_examined, instance_count, last_generation
+FROM archive.series WHERE series_id = ANY ($1::uuid[]);
+
+-- series_by_id: some series, each with the attributes of its instance with the lowest number
+SELECT e.series_id, e.study_id, e.series_instance_uid, e.modality, e.series_description,
+       e.series_number, e.body_part_examined, e.instance_count, e.last_generation,
+       first.attributes
+FROM archive.series AS e
+LEFT JOIN LATERAL (
+    SELECT i.attributes FROM archive.instance AS i WHERE i.series_id = e.series_id
+    ORDER BY i.instance_number, i.instance_id LIMIT 1
+) AS first ON true
+WHERE e.series_id = ANY ($1::uuid[]);
+
+-- instances_by_id: some instances
+SELECT instance_id, series_id, study_id, sha256, size_bytes, attributes, generation,
+       instance_number, receive_time
+FROM archive.instance WHERE instance_id = ANY ($1::uuid[]);
+
+-- locate_in_series: all instances of small series, in the order of the series given
+SELECT i.instance_id, i.series_id, i.study_id, s.study_instance_uid, e.series_instance_uid,
+       i.sop_instance_uid, i.sop_class_uid, i.transfer_syntax_uid, i.number_of_frames, i.sha256,
+       i.size_bytes, CASE WHEN i.transfer_syntax_uid IS NULL THEN i.attributes END AS attributes
+FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted (series_id, place)
+JOIN archive.series AS e ON e.series_id = wanted.series_id
+JOIN archive.study AS s ON s.study_id = e.study_id
+JOIN archive.instance AS i ON i.series_id = e.series_id
+ORDER BY wanted.place, i.instance_number, i.instance_id;
+
+-- locate_numbered: instances of a series that have a number and follow one of them
+SELECT i.instance_id, i.series_id, i.study_id, s.study_instance_uid, e.series_instance_uid,
+       i.sop_instance_uid, i.sop_class_uid, i.transfer_syntax_uid, i.number_of_frames, i.sha256,
+       i.size_bytes, CASE WHEN i.transfer_syntax_uid IS NULL THEN i.attributes END AS attributes,
+       i.instance_number
+FROM archive.instance AS i
+JOIN archive.series AS e ON e.series_id = i.series_id
+JOIN archive.study AS s ON s.study_id = e.study_id
+WHERE i.series_id = $1 AND (i.instance_number, i.instance_id) > ($2::integer, $3::uuid)
+ORDER BY i.instance_number, i.instance_id
+LIMIT $4;
+
+-- locate_unnumbered: instances of a series that have no number and follow one of them
+SELECT i.instance_id, i.series_id, i.study_id, s.study_instance_uid, e.series_instance_uid,
+       i.sop_instance_uid, i.sop_class_uid, i.transfer_syntax_uid, i.number_of_frames, i.sha256,
+       i.size_bytes, CASE WHEN i.transfer_syntax_uid IS NULL THEN i.attributes END AS attributes,
+       i.instance_number
+FROM archive.instance AS i
+JOIN archive.series AS e ON e.series_id = i.series_id
+JOIN archive.study AS s ON s.study_id = e.study_id
+WHERE i.series_id = $1 AND i.instance_number IS NULL AND i.instance_id > $3::uuid
+  AND $2::integer IS NOT NULL
+ORDER BY i.instance_id
+LIMIT $4;

@@ -1,0 +1,35 @@
+"""Conditions of a statement: fixed text, every value a bound parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+_PLACE: Final = "$?"
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A condition.
+
+    Attributes:
+        text: SQL with ``$?`` where a parameter stands.
+        parameters: Their values.
+    """
+
+    text: str
+    parameters: tuple[object, ...] = ()
+
+
+def numbered(terms: Iterable[Term]) -> tuple[str, list[object]]:
+    """Return conditions AND-ed with numbered places, and the parameters of those."""
+    parameters: list[object] = []
+    texts: list[str] = []
+    for term in terms:
+        text, *pieces = term.text.split(_PLACE)
+        for piece, value in zip(pieces, term.parameters, strict=True):
+            parameters.append(value)
+            text += f"${len(parameters)}{piece}"
+        texts.append(text)
+    return " AND ".join(texts) or "true", parameters
