@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gateway.dicomweb.door import Behind, dicomweb_routes
+from gateway.dicomweb.settings import DicomwebSettings
 from gateway.doors import Doors
 from gateway.gateway import Gateway
 from gateway.http.permitted import HttpCallers
@@ -38,7 +40,17 @@ async def main() -> None:
         own, plain = open_channel(runtime.mesh, token_source), open_channel(runtime.mesh)
         callers = HttpCallers(Verifier(runtime.jwks_file), RemoteAuditTrail(own))
         doors = Doors(gateway, settings, load_settings(UploadSettings), callers)
-        http = HttpServer(settings.http_listen, settings.page_folder, own, plain, doors.routes)
+        behind = Behind(
+            callers=callers,
+            own=own,
+            plain=plain,
+            blobs=blobs,
+            intake=gateway.part10,
+            handover=gateway.intake,
+            folder=settings.journal_folder,
+        )
+        routes = [*doors.routes, *dicomweb_routes(behind, load_settings(DicomwebSettings))]
+        http = HttpServer(settings.http_listen, settings.page_folder, own, plain, routes)
         await http.start()
         background += [http.run, *doors.background]
     await serve(

@@ -1,0 +1,1 @@
+"""DICOMweb as origin server (PS3.18): STOW-RS, QIDO-RS, WADO-RS."""
