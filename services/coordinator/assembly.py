@@ -17,6 +17,7 @@ from heimdallr.intake.v1 import intake_service_pb2_grpc
 from heimdallr.operations.v1 import operations_service_pb2_grpc
 from heimdallr.peers.v1 import peers_service_pb2_grpc
 from heimdallr.retention.v1 import retention_service_pb2_grpc
+from heimdallr.storage.v1 import storage_service_pb2_grpc
 from heimdallr.workflow.v1 import workflow_service_pb2_grpc
 from services.coordinator.access.password_hashes import PasswordHashes
 from services.coordinator.access.password_store import PasswordStore
@@ -24,6 +25,7 @@ from services.coordinator.access.passwords import Passwords
 from services.coordinator.access.service import AccessService
 from services.coordinator.access.store import AccessStore
 from services.coordinator.archive.indexer import Indexer
+from services.coordinator.archive.searches import SearchBounds
 from services.coordinator.archive.service import ArchiveService
 from services.coordinator.archive.store import ArchiveStore
 from services.coordinator.audit.service import AuditService
@@ -50,6 +52,9 @@ from services.coordinator.retention.service import RetentionService
 from services.coordinator.retention.settings import RetentionSettings
 from services.coordinator.retention.store import RetentionStore
 from services.coordinator.settings import CoordinatorSettings
+from services.coordinator.storage.keeping import Keeping
+from services.coordinator.storage.settings import StorageSettings
+from services.coordinator.storage.store import forget_study
 from services.coordinator.workflow.completeness import CompletenessRules
 from services.coordinator.workflow.completeness_loop import CompletenessLoop
 from services.coordinator.workflow.dispatcher import Dispatcher
@@ -72,7 +77,17 @@ from services.runtime.tokens import Issuer
 
 PACKAGES: Final = tuple(
     f"services.coordinator.{name}"
-    for name in ("access", "audit", "events", "archive", "intake", "workflow", "peers", "retention")
+    for name in (
+        "access",
+        "audit",
+        "events",
+        "archive",
+        "intake",
+        "workflow",
+        "peers",
+        "retention",
+        "storage",
+    )
 )
 
 
@@ -103,11 +118,14 @@ class Coordinator:
         passwords = Passwords(PasswordStore(pool), PasswordHashes())
         recorder = CallRecorder(self.trail, runtime.service_name)
         self._access = AccessService(AccessStore(pool), passwords, issuer, recorder)
-        self._archive = ArchiveStore(pool)
+        self._archive = ArchiveStore(
+            pool, SearchBounds(settings.search_timeout_s, settings.search_connections)
+        )
         self._workflow(f"{runtime.service_name}-{os.getpid()}", pool, mesh)
         self._events(pool)
         self._intake(runtime.service_name, pool, blobs)
         self._retention(runtime.service_name, pool, recorder)
+        self._keeping = Keeping(pool, blobs, StorageSettings())
         self._peers = PeersService(PeerStore(pool, Vault.load_or_create(settings.peers_key)))
         self._archive_service = ArchiveService(self._archive, blobs, self._views)
         self._operations = OperationsService(
@@ -119,7 +137,11 @@ class Coordinator:
                 settings.stack_file,
             )
         )
-        self.hooks.gathers = (pool_gather(pool), WorkGauges(pool).gather)
+        self.hooks.gathers = (
+            pool_gather(pool),
+            WorkGauges(pool).gather,
+            self._keeping.scrubs.gather,
+        )
         self.hooks.background = (
             self._committer.run,
             self._wakeups.run,
@@ -130,6 +152,8 @@ class Coordinator:
             self._completeness.run,
             self._dispatcher.run,
             self._rules.run,
+            self._keeping.collections.run,
+            self._keeping.scrubs.run,
         )
 
     def add_servicers(self, server: grpc.aio.Server) -> None:
@@ -149,6 +173,7 @@ class Coordinator:
         operations_service_pb2_grpc.add_OperationsServiceServicer_to_server(
             self._operations, server
         )
+        storage_service_pb2_grpc.add_StorageServiceServicer_to_server(self._keeping.service, server)
         peers_service_pb2_grpc.add_PeersServiceServicer_to_server(self._peers, server)
 
     def _workflow(self, worker: str, pool: Pool, mesh: grpc.aio.Channel) -> None:
@@ -200,7 +225,7 @@ class Coordinator:
     def _retention(self, service_name: str, pool: Pool, recorder: CallRecorder) -> None:
         settings = RetentionSettings()
         store = RetentionStore(pool, self._archive)
-        deletions = Deletions(pool, self._archive)
+        deletions = Deletions(pool, self._archive, (forget_study,))
         every = timedelta(minutes=settings.rules_every_minutes)
         self._rules = RuleLoop(store, deletions, recorder, every, service_name)
         self._retention_service = RetentionService(store, deletions)

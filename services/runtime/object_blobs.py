@@ -61,6 +61,11 @@ class ObjectBlobs:
         """Return the store at a URL; credentials come from the store's usual variables."""
         return cls(from_url(url))
 
+    @property
+    def objects(self) -> ObjectStore:
+        """The store itself."""
+        return self._store
+
     async def upload(self, ref: BlobRef, source: Path | bytes) -> None:
         """Put bytes under their hash; they are not checked here."""
         with _store_errors(ref):

@@ -14,17 +14,16 @@ from heimdallr.retention.v1 import retention_service_pb2_grpc as pb_grpc
 from services.coordinator.archive.arrival import Arrival
 from services.coordinator.archive.indexer import Indexer
 from services.coordinator.archive.store import ArchiveStore
-from services.coordinator.assembly import PACKAGES
 from services.coordinator.retention.deletions import Deletions
 from services.coordinator.retention.service import RetentionService
 from services.coordinator.retention.store import RetentionStore
 from services.runtime.ids import new_id
-from services.runtime.migrate import apply
 from services.runtime.postgres import Pool, transaction
+from tests.support.coordinator_database import coordinator_pool, coordinator_template
 from tests.support.mesh import RunningServer, running_server
-from tests.support.postgres import pool, postgres_dsn, postgres_server_dsn
+from tests.support.postgres import postgres_server_dsn
 
-__all__ = ["pool", "postgres_dsn", "postgres_server_dsn"]
+__all__ = ["coordinator_pool", "coordinator_template", "postgres_server_dsn"]
 
 
 @dataclass(slots=True)
@@ -86,8 +85,8 @@ class Retention:
 
 
 @pytest.fixture
-async def retention(pool: Pool, tmp_path: Path) -> AsyncIterator[Retention]:
-    await apply(pool, PACKAGES)
+async def retention(coordinator_pool: Pool, tmp_path: Path) -> AsyncIterator[Retention]:
+    pool = coordinator_pool
     archive = ArchiveStore(pool)
     store, deletions = RetentionStore(pool, archive), Deletions(pool, archive)
     service = RetentionService(store, deletions)
