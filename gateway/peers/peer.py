@@ -1,0 +1,98 @@
+"""A registered peer with all that is needed to call it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.peers.errors import PeerOutsideError
+from services.runtime.errors import InvalidFieldError
+
+
+@dataclass(frozen=True, slots=True)
+class DimseAddress:
+    """Where a peer speaks DIMSE; see ``heimdallr.peers.v1.DimseAddress``."""
+
+    ae_title: str
+    host: str
+    port: int
+    calling_ae_title: str = ""
+    tls: bool = False
+    tls_ca_pem: str = field(default="", repr=False)
+    transfer_syntax_uids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WebAddress:
+    """Where a peer speaks DICOMweb: base URL without a slash at its end."""
+
+    url: str
+    tls_ca_pem: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What we show a peer; "" for what it does not want."""
+
+    user_name: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    bearer_token: str = field(default="", repr=False)
+    tls_certificate_pem: str = field(default="", repr=False)
+    tls_key_pem: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A registered peer.
+
+    Attributes:
+        peer_id: Our id of it.
+        name: Name that people use.
+        inside: Whether identified data may go there.
+        dimse: Where it speaks DIMSE, if it does.
+        web: Where it speaks DICOMweb, if it does.
+        credentials: What we show it.
+    """
+
+    peer_id: str
+    name: str
+    inside: bool
+    dimse: DimseAddress | None = None
+    web: WebAddress | None = None
+    credentials: Credentials = field(default_factory=Credentials, repr=False)
+
+    def require_dimse(self) -> DimseAddress:
+        """Return where it speaks DIMSE.
+
+        Raises:
+            InvalidFieldError: It does not.
+        """
+        if self.dimse is None:
+            raise InvalidFieldError("peer", "one that speaks DIMSE")
+        return self.dimse
+
+    def require_web(self) -> WebAddress:
+        """Return where it speaks DICOMweb.
+
+        Raises:
+            InvalidFieldError: It does not.
+        """
+        if self.web is None:
+            raise InvalidFieldError("peer", "one that speaks DICOMweb")
+        return self.web
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A peer that identified data may go to. There is none of a peer that is not inside.
+
+    Whatever sends takes this and no `Peer`, so that the check cannot be forgotten.
+
+    Raises:
+        PeerOutsideError: The peer is not inside.
+    """
+
+    peer: Peer
+
+    def __post_init__(self) -> None:
+        if not self.peer.inside:
+            raise PeerOutsideError(self.peer.name)

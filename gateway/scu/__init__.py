@@ -1,0 +1,1 @@
+"""DIMSE as service class user: what we ask of peers, over pynetdicom in threads of its own."""
