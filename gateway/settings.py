@@ -22,6 +22,7 @@ class GatewaySettings(BaseSettings):
         intake_address: The coordinator's own address, or the mesh's.
         http_listen: Unix socket of the HTTP side; none is served without it.
         page_folder: The built dashboard.
+        holder: Name of this gateway, unique among those that share a blob store.
         content: "staged" where the coordinator reads the same blob store, else "chunks".
         max_associations: Associations at once; more are refused for the moment.
         max_associations_per_address: The same, for one peer address.
@@ -48,6 +49,7 @@ class GatewaySettings(BaseSettings):
     intake_address: Address
     http_listen: Address | None = None
     page_folder: Path = Path(__file__).resolve().parents[1] / "services/dashboard/dist"
+    holder: str = Field(default="gateway", pattern=r"^[a-z0-9-]{1,64}$")
     content: Literal["staged", "chunks"] = "staged"
     max_associations: int = Field(default=100, ge=1)
     max_associations_per_address: int = Field(default=50, ge=1)
