@@ -138,6 +138,7 @@ class Instance(_message.Message):
     ATTRIBUTES_FIELD_NUMBER: _builtins.int
     STAGED_FIELD_NUMBER: _builtins.int
     CHUNKED_FIELD_NUMBER: _builtins.int
+    WRITTEN_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     RECEIVE_TIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
@@ -153,6 +154,13 @@ class Instance(_message.Message):
         """To follow as chunks; the hash and size they must add up to."""
 
     @_builtins.property
+    def written(self) -> _blob_ref_pb2.BlobRef:
+        """Written to the shared blob store by a sender on the same machine, whole
+        but not flushed: intake flushes the file and its folder itself before it
+        commits the row, while it writes it. Taken over a Unix socket only.
+        """
+
+    @_builtins.property
     def source(self) -> Global___Source:
         """Where it came from."""
 
@@ -166,14 +174,15 @@ class Instance(_message.Message):
         attributes: _instance_attributes_pb2.InstanceAttributes | None = ...,
         staged: _blob_ref_pb2.BlobRef | None = ...,
         chunked: _blob_ref_pb2.BlobRef | None = ...,
+        written: _blob_ref_pb2.BlobRef | None = ...,
         source: Global___Source | None = ...,
         receive_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "chunked", b"chunked", "content", b"content", "receive_time", b"receive_time", "source", b"source", "staged", b"staged"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "chunked", b"chunked", "content", b"content", "receive_time", b"receive_time", "source", b"source", "staged", b"staged", "written", b"written"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "chunked", b"chunked", "content", b"content", "receive_time", b"receive_time", "source", b"source", "staged", b"staged"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "chunked", b"chunked", "content", b"content", "receive_time", b"receive_time", "source", b"source", "staged", b"staged", "written", b"written"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["staged", "chunked"]  # noqa: Y015
+    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["staged", "chunked", "written"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
 

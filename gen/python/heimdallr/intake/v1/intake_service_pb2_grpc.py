@@ -55,8 +55,9 @@ class IntakeServiceServicer:
         same instance again is answered as a duplicate and changes nothing, so a
         sender that lost its stream sends again what was not answered.
 
-        Bytes are either staged already in a blob store that both sides share, or
-        follow their envelope as chunks; instances of one stream may interleave.
+        Bytes are staged or at least written already in a blob store that both
+        sides share, or follow their envelope as chunks; instances of one stream
+        may interleave.
         The stream itself fails only with ERROR_REASON_DEPENDENCY_UNAVAILABLE,
         ERROR_REASON_STORAGE_FULL or ERROR_REASON_INVALID_FIELD; a bad instance is
         rejected in its answer.
