@@ -89,3 +89,45 @@ WHERE i.series_id = $1 AND i.instance_number IS NULL AND i.instance_id > $3::uui
   AND $2::integer IS NOT NULL
 ORDER BY i.instance_id
 LIMIT $4;
+
+-- unfilled_studies: studies of an earlier version, whose names cannot be matched yet
+SELECT study_id, patient_name, referring_physician_name FROM archive.study
+WHERE patient_name_key IS NULL LIMIT $1 FOR UPDATE SKIP LOCKED;
+
+-- fill_studies: names as they are matched
+UPDATE archive.study AS s
+SET patient_name_key = f.patient_name_key,
+    referring_physician_name_key = f.referring_physician_name_key
+FROM unnest($1::uuid[], $2::text[], $3::text[])
+    AS f (study_id, patient_name_key, referring_physician_name_key)
+WHERE s.study_id = f.study_id;
+
+-- unfilled_series: series of an earlier version, each with the attributes of its first instance
+SELECT e.series_id, first.attributes
+FROM archive.series AS e
+LEFT JOIN LATERAL (
+    SELECT i.attributes FROM archive.instance AS i WHERE i.series_id = e.series_id
+    ORDER BY i.instance_number, i.instance_id LIMIT 1
+) AS first ON true
+WHERE e.protocol_name IS NULL LIMIT $1 FOR UPDATE OF e SKIP LOCKED;
+
+-- fill_series: what series queries match besides
+UPDATE archive.series AS e
+SET protocol_name = f.protocol_name, station_name = f.station_name, series_date = f.series_date,
+    series_time = f.series_time, step_start_date = f.step_start_date,
+    step_start_time = f.step_start_time
+FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+    AS f (series_id, protocol_name, station_name, series_date, series_time, step_start_date,
+          step_start_time)
+WHERE e.series_id = f.series_id;
+
+-- unfilled_instances: instances of an earlier version
+SELECT instance_id, attributes FROM archive.instance
+WHERE transfer_syntax_uid IS NULL LIMIT $1 FOR UPDATE SKIP LOCKED;
+
+-- fill_instances: how their bytes are encoded
+UPDATE archive.instance AS i
+SET transfer_syntax_uid = f.transfer_syntax_uid, number_of_frames = f.number_of_frames
+FROM unnest($1::uuid[], $2::text[], $3::integer[])
+    AS f (instance_id, transfer_syntax_uid, number_of_frames)
+WHERE i.instance_id = f.instance_id;
