@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
+from services.cli.delete import delete
 from services.cli.demo import demo
 from services.cli.doctor import doctor
 from services.cli.phantom import phantom
 from services.cli.replay import replay
+from services.cli.retention import retention
 from services.cli.send import send
 from services.cli.status import status
+from services.cli.storage import collect, scrub
 from services.cli.studies import studies
 from services.cli.study import study
 from services.cli.token import token
@@ -52,6 +55,10 @@ app.command()(send)
 app.command()(studies)
 app.command()(study)
 app.command()(replay)
+app.command()(delete)
+app.add_typer(retention)
+app.command()(scrub)
+app.command()(collect)
 app.command()(token)
 app.command()(phantom)
 
