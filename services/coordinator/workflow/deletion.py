@@ -44,6 +44,8 @@ async def delete_work(connection: Connection, study_id: str) -> None:
 _STEPS: Final = (
     "delete_result_blobs",
     "delete_requested_analyses",
+    "delete_manifests",
+    "delete_confirmed_counts",
     "delete_plans",
     "delete_attempts",
     "delete_dependencies",

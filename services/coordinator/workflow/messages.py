@@ -16,8 +16,10 @@ from heimdallr.conversion.v1 import conversion_service_pb2 as conversion_pb
 from heimdallr.imaging.v1 import blob_ref_pb2
 from heimdallr.imaging.v1.measurement_pb2 import Refusal
 from heimdallr.imaging.v1.progress_pb2 import Progress
+from heimdallr.workflow.v1 import completeness_service_pb2 as completeness_pb
 from heimdallr.workflow.v1 import workflow_service_pb2 as pb
 from services.coordinator.archive.study import Evidence, StudyState
+from services.coordinator.workflow.arrivals import ArrivingStudy
 from services.coordinator.workflow.plan import ModelChoice
 from services.coordinator.workflow.stages import Priority, Stage, StageState
 from services.coordinator.workflow.waits import Wait
@@ -100,7 +102,27 @@ def plan_to_proto(
 
 def wait_to_proto(wait: Wait) -> pb.Wait:
     """Return what a study waits for."""
-    return pb.Wait(code=wait.code, text=wait.text)
+    return pb.Wait(
+        code=wait.code,
+        text=wait.text,
+        remaining_s=wait.remaining_s,
+        total_s=wait.total_s,
+        count=wait.count,
+        wanted_count=wait.wanted_count,
+    )
+
+
+def announcement_to_proto(study: ArrivingStudy) -> completeness_pb.Announcement | None:
+    """Return what was said of a study; None when nothing was."""
+    if study.said_time is None:
+        return None
+    return completeness_pb.Announcement(
+        announced_count=study.arrival.announced_count,
+        present_count=study.arrival.present_count,
+        open_step_count=study.arrival.open_step_count,
+        source_count=study.arrival.source_count,
+        update_time=timestamp(study.said_time),
+    )
 
 
 def state_from_proto(value: pb.StageState.ValueType) -> StageState | None:

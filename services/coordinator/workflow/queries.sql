@@ -236,15 +236,108 @@ WHERE study_id = $1 GROUP BY series_id;
 SELECT DISTINCT ON (series_id) series_id::text, attributes FROM archive.instance
 WHERE study_id = $1 ORDER BY series_id, instance_number NULLS LAST, instance_id;
 
--- arrivals: state of studies, seconds since their last instance came, and open associations
-SELECT s.study_id::text, s.state, s.priority,
+-- arrivals: how studies arrive and what was said of them; $2: also of those that have arrived
+SELECT s.study_id::text, s.state, s.priority, s.generation, s.evidence, s.instance_count,
+       s.last_receive_time,
        extract(epoch FROM now() - s.last_receive_time)::double precision AS quiet_s,
-       count(a.association_id) FILTER (WHERE a.open) AS open_count,
-       coalesce(bool_and(NOT a.open AND a.released), false) AS all_released
+       a.open_count, a.all_released,
+       coalesce(m.announced_count, 0)::integer AS announced_count,
+       coalesce(m.present_count, 0)::integer AS present_count,
+       m.open_step_count::integer AS open_step_count,
+       coalesce(c.source_count, 0) AS source_count,
+       greatest(m.said_time, c.said_time) AS said_time
 FROM archive.study AS s
-LEFT JOIN archive.association AS a ON a.study_id = s.study_id AND a.generation = s.generation
-WHERE s.study_id = ANY($1::uuid[])
-GROUP BY s.study_id;
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE b.open) AS open_count,
+           coalesce(bool_and(NOT b.open AND b.released), false) AS all_released
+    FROM archive.association AS b
+    WHERE b.study_id = s.study_id AND b.generation = s.generation
+) AS a
+CROSS JOIN LATERAL (
+    WITH mine AS MATERIALIZED (
+        SELECT manifest_id, open, update_time FROM workflow.manifest
+        WHERE study_instance_uid = s.study_instance_uid AND (s.state = 'receiving' OR $2)
+    ), named AS (
+        SELECT i.series_instance_uid, count(DISTINCT i.sop_instance_uid) AS wanted,
+               count(DISTINCT h.sop_instance_uid) AS present
+        FROM mine JOIN workflow.manifest_instance AS i USING (manifest_id)
+        LEFT JOIN archive.instance AS h
+            ON h.sop_instance_uid = i.sop_instance_uid AND h.study_id = s.study_id
+        GROUP BY i.series_instance_uid
+    ), counted AS (
+        SELECT n.series_instance_uid, max(n.instance_count) AS wanted,
+               coalesce(max(h.instance_count), 0) AS present
+        FROM mine JOIN workflow.manifest_series AS n USING (manifest_id)
+        LEFT JOIN archive.series AS h
+            ON h.study_id = s.study_id AND h.series_instance_uid = n.series_instance_uid
+        GROUP BY n.series_instance_uid
+    ), series AS (
+        SELECT greatest(n.wanted, c.wanted) AS wanted,
+               CASE WHEN n.wanted IS NULL OR c.wanted > n.wanted THEN least(c.present, c.wanted)
+                    ELSE n.present END AS present
+        FROM named AS n FULL JOIN counted AS c USING (series_instance_uid)
+    )
+    SELECT (SELECT sum(wanted) FROM series) AS announced_count,
+           (SELECT sum(present) FROM series) AS present_count,
+           count(*) FILTER (WHERE open) AS open_step_count, max(update_time) AS said_time
+    FROM mine
+) AS m
+CROSS JOIN LATERAL (
+    SELECT max(instance_count) AS source_count, max(update_time) AS said_time
+    FROM workflow.confirmed_count WHERE study_instance_uid = s.study_instance_uid
+) AS c
+WHERE s.study_id = ANY($1::uuid[]);
+
+-- arriving_ids: studies that may be complete by now: quiet for a while, or announced
+SELECT s.study_id::text FROM archive.study AS s
+WHERE s.state = 'receiving' AND ($3::uuid IS NULL OR s.study_id > $3)
+  AND (s.last_receive_time <= now() - $1::interval
+       OR EXISTS (SELECT FROM workflow.manifest AS m
+                  WHERE m.study_instance_uid = s.study_instance_uid))
+ORDER BY s.study_id LIMIT $2;
+
+-- lock_arriving: hold studies to which nothing came meanwhile; those that others hold are left out
+SELECT s.study_id::text FROM archive.study AS s
+JOIN unnest($1::uuid[], $2::timestamptz[]) AS seen (study_id, last_receive_time)
+    ON s.study_id = seen.study_id AND s.last_receive_time = seen.last_receive_time
+WHERE s.state = 'receiving'
+FOR UPDATE OF s SKIP LOCKED;
+
+-- study_by_uid: our id of a study
+SELECT study_id::text FROM archive.study WHERE study_instance_uid = $1;
+
+-- strengthen_evidence: a better reason why a study that has arrived is complete
+UPDATE archive.study SET evidence = $2 WHERE study_id = $1 AND state <> 'receiving';
+
+-- put_manifest: what is said of a study under a name, in place of what was said before
+INSERT INTO workflow.manifest (manifest_id, study_instance_uid, name, open)
+VALUES ($1, $2, $3, $4)
+ON CONFLICT (study_instance_uid, name) DO UPDATE
+SET open = excluded.open, update_time = clock_timestamp()
+RETURNING manifest_id;
+
+-- clear_manifest_series: forget what was said before
+DELETE FROM workflow.manifest_series WHERE manifest_id = $1;
+
+-- clear_manifest_instances: forget what was said before
+DELETE FROM workflow.manifest_instance WHERE manifest_id = $1;
+
+-- put_manifest_series: series of which only the number of instances is known
+INSERT INTO workflow.manifest_series (manifest_id, series_instance_uid, instance_count)
+SELECT $1, t.series_instance_uid, t.instance_count
+FROM unnest($2::text[], $3::integer[]) AS t (series_instance_uid, instance_count);
+
+-- put_manifest_instances: instances by name
+INSERT INTO workflow.manifest_instance (manifest_id, sop_instance_uid, series_instance_uid)
+SELECT $1, t.sop_instance_uid, t.series_instance_uid
+FROM unnest($2::text[], $3::text[]) AS t (sop_instance_uid, series_instance_uid)
+ON CONFLICT DO NOTHING;
+
+-- put_confirmed_count: how many instances a source says it has
+INSERT INTO workflow.confirmed_count (study_instance_uid, source, instance_count)
+VALUES ($1, $2, $3)
+ON CONFLICT (study_instance_uid, source) DO UPDATE
+SET instance_count = excluded.instance_count, update_time = clock_timestamp();
 
 -- latest_counts: stages of the latest generation of studies: all, settled, and which of them move
 SELECT s.study_id::text, g.stages, g.settled, coalesce(g.moving, '{}') AS moving
@@ -268,9 +361,15 @@ WHERE state = 'pending' AND queued AND (next_attempt_time IS NULL OR next_attemp
 ORDER BY rank DESC, queue_time LIMIT 1000;
 
 -- study_versions: what changes whenever something is new about studies that are watched
-SELECT s.study_id::text, s.state, s.generation, s.priority, s.instance_count,
+SELECT s.study_id::text, s.state, s.generation, s.priority, s.instance_count, s.evidence,
        (SELECT max(greatest(g.update_time, g.progress_time)) FROM workflow.stage AS g
-        WHERE g.study_id = s.study_id) AS change_time
+        WHERE g.study_id = s.study_id) AS change_time,
+       (SELECT max(m.update_time) FROM workflow.manifest AS m
+        WHERE m.study_instance_uid = s.study_instance_uid) AS manifest_time,
+       (SELECT max(c.update_time) FROM workflow.confirmed_count AS c
+        WHERE c.study_instance_uid = s.study_instance_uid) AS count_time,
+       (SELECT count(*) FROM archive.association AS a
+        WHERE a.study_id = s.study_id AND a.open) AS open_count
 FROM archive.study AS s WHERE s.study_id = ANY($1::uuid[]);
 
 -- tidy_queue_log: forget what the queue logged long ago
@@ -288,6 +387,14 @@ DELETE FROM workflow.result_blob WHERE study_id = $1;
 
 -- delete_requested_analyses: forget what people asked for
 DELETE FROM workflow.requested_analysis WHERE study_id = $1;
+
+-- delete_manifests: forget what was said of a study; its row is there still
+DELETE FROM workflow.manifest WHERE study_instance_uid IN (
+    SELECT study_instance_uid FROM archive.study WHERE study_id = $1);
+
+-- delete_confirmed_counts: forget what sources said of a study; its row is there still
+DELETE FROM workflow.confirmed_count WHERE study_instance_uid IN (
+    SELECT study_instance_uid FROM archive.study WHERE study_id = $1);
 
 -- delete_plans: forget the plans of a study
 DELETE FROM workflow.plan WHERE study_id = $1;

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-import asyncpg
-
 from heimdallr.workflow.v1 import workflow_service_pb2 as pb
 from services.coordinator.archive.study import StudyState
 from services.coordinator.workflow import messages
+from services.coordinator.workflow.arrivals import ArrivingStudy, arriving_studies
 from services.coordinator.workflow.completeness import CompletenessRules
 from services.coordinator.workflow.rows import stage_from_row
 from services.coordinator.workflow.stages import (
@@ -22,7 +21,6 @@ from services.coordinator.workflow.stages import (
 )
 from services.coordinator.workflow.store import QUERIES
 from services.coordinator.workflow.waits import (
-    Arrival,
     Wait,
     arrival_waits,
     first_queued,
@@ -58,7 +56,7 @@ class WorkSummaries:
         async with transaction(self._pool) as borrowed:
             await borrowed.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             now: datetime = await borrowed.fetchval("SELECT now()")
-            studies = await borrowed.fetch(QUERIES["arrivals"], study_ids)
+            studies = await arriving_studies(borrowed, study_ids)
             counts = await borrowed.fetch(QUERIES["latest_counts"], study_ids)
             # Most stages of most studies are done: only the others are looked at one by one.
             moving = [stage_id for row in counts for stage_id in row["moving"]]
@@ -69,7 +67,7 @@ class WorkSummaries:
             stages.setdefault(stage.study_id, []).append(stage)
         # Ranks fall along the queue; bisection wants them to rise.
         queue = [(-row["rank"], row["queue_time"]) for row in head]
-        found = {row["study_id"]: row for row in studies}
+        found = {study.study_id: study for study in studies}
         summaries = {
             one: self._summary(found[one], stages.get(one, []), queue, now)
             for one in dict.fromkeys(study_ids)
@@ -82,27 +80,21 @@ class WorkSummaries:
         return list(summaries.values())
 
     def _summary(
-        self, study: asyncpg.Record, stages: Sequence[Stage], queue: _Queue, now: datetime
+        self, study: ArrivingStudy, stages: Sequence[Stage], queue: _Queue, now: datetime
     ) -> pb.StudySummary:
-        state = StudyState(study["state"])
         summary = pb.StudySummary(
-            study_id=study["study_id"],
-            state=messages.STUDY_STATES[state],
+            study_id=study.study_id,
+            state=messages.STUDY_STATES[study.state],
             activity=activity_of(stages),
-            priority=pb.Priority.ValueType(study["priority"]),
+            priority=pb.Priority.ValueType(study.priority),
         )
-        if state is StudyState.RECEIVING:
-            waits = arrival_waits(arrival_from_row(study), self._rules)
+        if study.state is StudyState.RECEIVING:
+            waits = arrival_waits(study.arrival, self._rules)
         else:
             waits = _stage_waits(stages, queue, now)
         if waits:
             summary.wait.CopyFrom(messages.wait_to_proto(waits[0]))
         return summary
-
-
-def arrival_from_row(row: asyncpg.Record) -> Arrival:
-    """Return how a study is arriving."""
-    return Arrival(row["quiet_s"], row["open_count"], row["all_released"])
 
 
 def activity_of(stages: Sequence[Stage]) -> str:

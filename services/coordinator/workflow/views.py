@@ -10,13 +10,14 @@ from services.coordinator.archive.errors import StudyNotFoundError
 from services.coordinator.archive.store import ArchiveStore
 from services.coordinator.archive.study import StudyRecord, StudyState
 from services.coordinator.workflow import messages
+from services.coordinator.workflow.arrivals import ArrivingStudy, arriving_studies
 from services.coordinator.workflow.completeness import CompletenessRules
 from services.coordinator.workflow.errors import StageNotFoundError
 from services.coordinator.workflow.rows import stage_from_row
 from services.coordinator.workflow.stages import Stage, StageState, order_of
 from services.coordinator.workflow.store import QUERIES
 from services.coordinator.workflow.study_results import read_outcome
-from services.coordinator.workflow.summaries import WorkSummaries, arrival_from_row
+from services.coordinator.workflow.summaries import WorkSummaries
 from services.coordinator.workflow.waits import (
     Wait,
     arrival_waits,
@@ -56,7 +57,8 @@ class WorkflowViews:
             study = await self._study(borrowed, study_id)
             rows = await borrowed.fetch(QUERIES["stages_of_study"], study_id)
             stages = sorted(map(stage_from_row, rows), key=lambda s: (-s.generation, order_of(s)))
-            waits = await self._waits(borrowed, study, stages)
+            (arriving,) = await arriving_studies(borrowed, [study_id], settled_too=True)
+            waits = await self._waits(borrowed, arriving, stages)
             plan = await borrowed.fetchval(QUERIES["plan_of_study"], study_id, study.generation)
             message = pb.StudyWorkflow(
                 study_id=study_id,
@@ -66,6 +68,7 @@ class WorkflowViews:
                 plan=None if plan is None else pb.Plan.FromString(plan),
                 stages=await _with_attempts(borrowed, stages),
                 waits=[messages.wait_to_proto(wait) for wait in waits],
+                announcement=messages.announcement_to_proto(arriving),
             )
         if study.evidence is not None and study.state is not StudyState.RECEIVING:
             message.evidence = messages.EVIDENCES[study.evidence]
@@ -159,11 +162,10 @@ class WorkflowViews:
         return study
 
     async def _waits(
-        self, borrowed: Connection, study: StudyRecord, stages: Sequence[Stage]
+        self, borrowed: Connection, study: ArrivingStudy, stages: Sequence[Stage]
     ) -> list[Wait]:
         if study.state is StudyState.RECEIVING:
-            rows = await borrowed.fetch(QUERIES["arrivals"], [study.study_id])
-            return arrival_waits(arrival_from_row(rows[0]), self._rules)
+            return arrival_waits(study.arrival, self._rules)
         now: datetime = await borrowed.fetchval("SELECT now()")
         latest = [stage for stage in stages if stage.generation == study.generation]
         return stage_waits(latest, await _ahead(borrowed, latest, now), now)

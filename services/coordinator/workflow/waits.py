@@ -8,7 +8,11 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import Final
 
-from services.coordinator.workflow.completeness import CompletenessRules
+from services.coordinator.workflow.completeness import (
+    Arrival,
+    CompletenessRules,
+    quiet_needed,
+)
 from services.coordinator.workflow.stages import Stage, StageState
 
 MANY_AHEAD: Final = 1000
@@ -17,38 +21,54 @@ MANY_AHEAD: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """One thing a study waits for: a stable code and a sentence."""
+    """One thing a study waits for.
+
+    Attributes:
+        code: Stable code.
+        text: A sentence.
+        remaining_s: Seconds until it ends by itself; None when it does not.
+        total_s: How long it lasts in all.
+        count: What is there, of what is counted.
+        wanted_count: How many are waited for; zero for what is not counted.
+    """
 
     code: str
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """How a study is arriving.
-
-    Attributes:
-        quiet_s: Seconds since its last instance came.
-        open_count: Associations that may bring more.
-        all_released: Whether every association of this generation was released in order.
-    """
-
-    quiet_s: float
-    open_count: int
-    all_released: bool
+    remaining_s: float | None = None
+    total_s: float | None = None
+    count: int = 0
+    wanted_count: int = 0
 
 
 def arrival_waits(arrival: Arrival, rules: CompletenessRules) -> list[Wait]:
     """Return what a study that is arriving waits for."""
-    needed = rules.released_after if arrival.all_released else rules.quiet_after
-    needed_s = needed.total_seconds()
+    waits = _announced_waits(arrival)
+    needed_s = quiet_needed(arrival, rules).total_seconds()
     quiet_s = min(max(arrival.quiet_s, 0.0), needed_s)
-    waits = [Wait("QUIET", f"Quiet for {quiet_s:.0f} s of {needed_s:.0f} s")]
+    text = f"Quiet for {quiet_s:.0f} s of {needed_s:.0f} s"
+    waits.append(Wait("QUIET", text, needed_s - quiet_s, needed_s))
     if arrival.open_count == 1:
         waits.append(Wait("ASSOCIATION_OPEN", "1 association is still open"))
     elif arrival.open_count:
         text = f"{arrival.open_count} associations are still open"
         waits.append(Wait("ASSOCIATION_OPEN", text))
+    return waits
+
+
+def _announced_waits(arrival: Arrival) -> list[Wait]:
+    waits = []
+    if arrival.short_of_manifest:
+        present, announced = arrival.present_count, arrival.announced_count
+        text = f"{present} of {announced} announced instances are here"
+        waits.append(Wait("ANNOUNCED", text, count=present, wanted_count=announced))
+    if arrival.short_of_source:
+        present, source = arrival.instance_count, arrival.source_count
+        text = f"{present} of {source} instances that the source has are here"
+        waits.append(Wait("SOURCE_COUNT", text, count=present, wanted_count=source))
+    if arrival.open_step_count:
+        count = arrival.open_step_count
+        are = "procedure step is" if count == 1 else "procedure steps are"
+        waits.append(Wait("PROCEDURE_STEP", f"{count} {are} still in progress", count=count))
     return waits
 
 
@@ -95,4 +115,5 @@ def first_queued(stages: Sequence[Stage], now: datetime) -> Stage | None:
 
 def _retry(stage: Stage, now: datetime) -> Wait:
     seconds = ceil(((stage.next_attempt_time or now) - now) / timedelta(seconds=1))
-    return Wait("RETRY", f"Tried again in {seconds} s: {stage.reason_text}")
+    text = f"Tried again in {seconds} s: {stage.reason_text}"
+    return Wait("RETRY", text, remaining_s=float(seconds))

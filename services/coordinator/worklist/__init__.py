@@ -1,0 +1,1 @@
+"""The modality worklist, and what modalities say they did."""
