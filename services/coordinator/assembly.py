@@ -18,7 +18,11 @@ from heimdallr.operations.v1 import operations_service_pb2_grpc
 from heimdallr.peers.v1 import peers_service_pb2_grpc
 from heimdallr.retention.v1 import retention_service_pb2_grpc
 from heimdallr.storage.v1 import storage_service_pb2_grpc
-from heimdallr.workflow.v1 import workflow_service_pb2_grpc
+from heimdallr.workflow.v1 import (
+    completeness_service_pb2_grpc,
+    workflow_service_pb2_grpc,
+)
+from heimdallr.worklist.v1 import worklist_service_pb2_grpc
 from services.coordinator.access.password_hashes import PasswordHashes
 from services.coordinator.access.password_store import PasswordStore
 from services.coordinator.access.passwords import Passwords
@@ -57,15 +61,21 @@ from services.coordinator.storage.settings import StorageSettings
 from services.coordinator.storage.store import forget_study
 from services.coordinator.workflow.completeness import CompletenessRules
 from services.coordinator.workflow.completeness_loop import CompletenessLoop
+from services.coordinator.workflow.completeness_service import CompletenessService
 from services.coordinator.workflow.dispatcher import Dispatcher
 from services.coordinator.workflow.interventions import Interventions
 from services.coordinator.workflow.lifecycle import StageLifecycle
+from services.coordinator.workflow.manifests import Manifests
 from services.coordinator.workflow.mesh_runner.runner import MeshRunner
 from services.coordinator.workflow.pgqueuer_queue import PgQueuerQueue
 from services.coordinator.workflow.retry import RetryPolicy
 from services.coordinator.workflow.service import WorkflowService
 from services.coordinator.workflow.views import WorkflowViews
 from services.coordinator.workflow.watch import ChangeFeed
+from services.coordinator.worklist.importing import Importer
+from services.coordinator.worklist.performed_store import PerformedStore
+from services.coordinator.worklist.service import WorklistService
+from services.coordinator.worklist.store import WorklistStore
 from services.runtime.audit import CallRecorder
 from services.runtime.blobs import BlobStore
 from services.runtime.database_metrics import pool_gather
@@ -84,6 +94,7 @@ PACKAGES: Final = tuple(
         "archive",
         "intake",
         "workflow",
+        "worklist",
         "peers",
         "retention",
         "storage",
@@ -122,6 +133,7 @@ class Coordinator:
             pool, SearchBounds(settings.search_timeout_s, settings.search_connections)
         )
         self._workflow(f"{runtime.service_name}-{os.getpid()}", pool, mesh)
+        self._worklist(pool)
         self._events(pool)
         self._intake(runtime.service_name, pool, blobs)
         self._retention(runtime.service_name, pool, recorder)
@@ -167,6 +179,12 @@ class Coordinator:
         workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(
             self._workflow_service, server
         )
+        completeness_service_pb2_grpc.add_CompletenessServiceServicer_to_server(
+            self._completeness_service, server
+        )
+        worklist_service_pb2_grpc.add_WorklistServiceServicer_to_server(
+            self._worklist_service, server
+        )
         retention_service_pb2_grpc.add_RetentionServiceServicer_to_server(
             self._retention_service, server
         )
@@ -180,6 +198,7 @@ class Coordinator:
         rules = CompletenessRules(
             quiet_after=timedelta(seconds=self._settings.quiet_after_s),
             released_after=timedelta(seconds=self._settings.released_after_s),
+            announced_after=timedelta(seconds=self._settings.announced_after_s),
         )
         queue = PgQueuerQueue(pool)
         policy = RetryPolicy(outage_limit=self._settings.outage_attempts)
@@ -194,6 +213,13 @@ class Coordinator:
         analysis = analysis_service_pb2_grpc.AnalysisServiceStub(mesh)
         self._workflow_service = WorkflowService(
             self._views, self._interventions, self._feed, analysis
+        )
+
+    def _worklist(self, pool: Pool) -> None:
+        manifests = Manifests(pool)
+        self._completeness_service = CompletenessService(manifests, self._completeness)
+        self._worklist_service = WorklistService(
+            WorklistStore(pool), Importer(pool), PerformedStore(pool, manifests)
         )
 
     def _events(self, pool: Pool) -> None:
