@@ -17,6 +17,7 @@ from heimdallr.intake.v1 import intake_service_pb2_grpc
 from heimdallr.operations.v1 import operations_service_pb2_grpc
 from heimdallr.peers.v1 import peers_service_pb2_grpc
 from heimdallr.retention.v1 import retention_service_pb2_grpc
+from heimdallr.sources.v1 import sources_service_pb2_grpc
 from heimdallr.storage.v1 import storage_service_pb2_grpc
 from heimdallr.workflow.v1 import (
     completeness_service_pb2_grpc,
@@ -28,6 +29,7 @@ from services.coordinator.access.password_store import PasswordStore
 from services.coordinator.access.passwords import Passwords
 from services.coordinator.access.service import AccessService
 from services.coordinator.access.store import AccessStore
+from services.coordinator.archive.backfill import Backfill
 from services.coordinator.archive.indexer import Indexer
 from services.coordinator.archive.searches import SearchBounds
 from services.coordinator.archive.service import ArchiveService
@@ -41,6 +43,7 @@ from services.coordinator.events.service import EventsService
 from services.coordinator.events.wakeups import Wakeups
 from services.coordinator.intake.association_audit import TrailAssociationAudit
 from services.coordinator.intake.committer import Committer
+from services.coordinator.intake.flushing import Flusher
 from services.coordinator.intake.service import IntakeService, StreamBounds
 from services.coordinator.intake.staged import StoredBlobs
 from services.coordinator.intake.store import IntakeStore
@@ -56,6 +59,8 @@ from services.coordinator.retention.service import RetentionService
 from services.coordinator.retention.settings import RetentionSettings
 from services.coordinator.retention.store import RetentionStore
 from services.coordinator.settings import CoordinatorSettings
+from services.coordinator.sources.service import SourcesService, Speaks
+from services.coordinator.sources.store import SourceStore
 from services.coordinator.storage.keeping import Keeping
 from services.coordinator.storage.settings import StorageSettings
 from services.coordinator.storage.store import forget_study
@@ -98,6 +103,7 @@ PACKAGES: Final = tuple(
         "peers",
         "retention",
         "storage",
+        "sources",
     )
 )
 
@@ -138,7 +144,9 @@ class Coordinator:
         self._intake(runtime.service_name, pool, blobs)
         self._retention(runtime.service_name, pool, recorder)
         self._keeping = Keeping(pool, blobs, StorageSettings())
-        self._peers = PeersService(PeerStore(pool, Vault.load_or_create(settings.peers_key)))
+        peers = PeerStore(pool, Vault.load_or_create(settings.peers_key))
+        self._peers = PeersService(peers)
+        self._sources = SourcesService(SourceStore(pool), _speaking(peers))
         self._archive_service = ArchiveService(self._archive, blobs, self._views)
         self._operations = OperationsService(
             Sources(
@@ -162,6 +170,7 @@ class Coordinator:
             self._end_watches,
             self._feed.run,
             self._completeness.run,
+            Backfill(pool).run,
             self._dispatcher.run,
             self._rules.run,
             self._keeping.collections.run,
@@ -193,6 +202,7 @@ class Coordinator:
         )
         storage_service_pb2_grpc.add_StorageServiceServicer_to_server(self._keeping.service, server)
         peers_service_pb2_grpc.add_PeersServiceServicer_to_server(self._peers, server)
+        sources_service_pb2_grpc.add_SourcesServiceServicer_to_server(self._sources, server)
 
     def _workflow(self, worker: str, pool: Pool, mesh: grpc.aio.Channel) -> None:
         rules = CompletenessRules(
@@ -237,7 +247,9 @@ class Coordinator:
         settings = self._settings
         indexer = Indexer(self._interventions.on_generation_opened)
         store = IntakeStore(pool, indexer)
-        self._committer = Committer(store, StoredBlobs(blobs), batch_size=settings.batch_size)
+        self._committer = Committer(
+            store, StoredBlobs(blobs), Flusher(blobs), batch_size=settings.batch_size
+        )
         bounds = StreamBounds(
             in_flight=settings.stream_in_flight,
             open_instances=settings.stream_open_instances,
@@ -255,3 +267,11 @@ class Coordinator:
         every = timedelta(minutes=settings.rules_every_minutes)
         self._rules = RuleLoop(store, deletions, recorder, every, service_name)
         self._retention_service = RetentionService(store, deletions)
+
+
+def _speaking(peers: PeerStore) -> Speaks:
+    async def speaks(peer_id: str) -> tuple[bool, bool]:
+        spec = (await peers.peer("peer_id", peer_id)).spec
+        return spec.dimse is not None, spec.dicomweb is not None
+
+    return speaks
