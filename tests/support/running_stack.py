@@ -25,6 +25,10 @@ IMPATIENT: Final = {"HEIMDALLR_COORDINATOR_OUTAGE_ATTEMPTS": "5"}
 """A stage is held a quarter of a minute after a part of the system went away."""
 
 
+def _python_path(sources: Path) -> str:
+    return os.pathsep.join((str(sources), str(sources / "gen/python")))
+
+
 def data_folder() -> Path:
     """Return a new folder that the database's user can reach; pytest's own is closed to it."""
     folder = Path(tempfile.mkdtemp(prefix="hd-", dir="/tmp"))
@@ -34,11 +38,20 @@ def data_folder() -> Path:
 
 @dataclass
 class RunningStack:
-    """A child process that runs ``heimdallr up --json``; its data folder is removed in the end."""
+    """A child process that runs ``heimdallr up --json``; its data folder is removed in the end.
+
+    Attributes:
+        data: The data folder.
+        arguments: More arguments of the command.
+        environ: More of its environment.
+        sources: The checkout that is run.
+        ports: Of Envoy's public listener and of the gateway.
+    """
 
     data: Path = field(default_factory=data_folder)
     arguments: tuple[str, ...] = ()
     environ: dict[str, str] = field(default_factory=dict)
+    sources: Path = field(default_factory=Path.cwd)
     ports: list[int] = field(default_factory=lambda: free_ports(2))
     ready_seconds: float = 0.0
     sign_in_link: str = ""
@@ -63,7 +76,8 @@ class RunningStack:
             [*command, *self.arguments],
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, **self.environ},
+            cwd=self.sources,
+            env={**os.environ, "PYTHONPATH": _python_path(self.sources), **self.environ},
         )
         threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
         self._wait_ready()
