@@ -33,7 +33,7 @@ async def main() -> None:
     if not isinstance(blobs, LocalBlobs):
         raise UnsupportedBlobStoreError
     token_source = FileTokenSource(runtime.token_file)
-    gateway = Gateway(settings, blobs, token_source)
+    gateway = Gateway(settings, blobs, token_source, runtime.mesh)
     await gateway.start()
     background = [gateway.run]
     if settings.http_listen is not None:

@@ -17,14 +17,17 @@ from gateway.intake import Intake
 from gateway.intake_stream import IntakeStream
 from gateway.journal import Journal
 from gateway.metrics import gateway_gather
+from gateway.outgoing import OutgoingSettings
 from gateway.part10_intake import Part10Intake
-from gateway.providers import dimse_providers
+from gateway.providers import Surroundings, dimse_providers
 from gateway.quarantine import Quarantine
 from gateway.replay import Replay
 from gateway.settings import GatewaySettings
 from gateway.spool import Spool
+from gateway.staged_confirmation import StagedConfirmation
 from gateway.staging import Staging
 from heimdallr.intake.v1.intake_service_pb2_grpc import IntakeServiceStub
+from services.runtime.blob_inventory import inventory_of
 from services.runtime.client import open_channel
 from services.runtime.local_blobs import LocalBlobs
 from services.runtime.token_source import TokenSource
@@ -39,6 +42,7 @@ class Gateway:
         settings: How it is set.
         blobs: Where bytes go.
         token_source: The gateway's own token.
+        mesh: Where other services are reached; the coordinator's address unless given.
 
     Attributes:
         intake: The way to the coordinator.
@@ -47,7 +51,11 @@ class Gateway:
     """
 
     def __init__(
-        self, settings: GatewaySettings, blobs: LocalBlobs, token_source: TokenSource | None
+        self,
+        settings: GatewaySettings,
+        blobs: LocalBlobs,
+        token_source: TokenSource | None,
+        mesh: str | None = None,
     ) -> None:
         self._settings = settings
         self._executor = ThreadPoolExecutor(settings.storage_threads, "storage")
@@ -61,6 +69,7 @@ class Gateway:
         )
         spool = Spool(blobs) if settings.content == "chunks" else None
         self._channel = open_channel(settings.intake_address, token_source)
+        self._mesh = open_channel(mesh or settings.intake_address, token_source)
         stub = IntakeServiceStub(self._channel)
         self.intake = Intake(
             self._channel,
@@ -68,33 +77,43 @@ class Gateway:
             journal,
             Replay(journal, quarantine, blobs, spool),
             spool,
+            # Over a Unix socket the coordinator shares our page cache, and can flush what we wrote.
+            blobs.flush if spool is None and settings.intake_address.startswith("unix:") else None,
         )
         self.gather = gateway_gather(journal, self.intake)
+        self._confirmation = StagedConfirmation(journal, inventory_of(blobs), settings.holder)
         staging = Staging(blobs, self._executor, quarantine)
         self.part10 = Part10Intake(staging, settings.max_object_bytes)
         storage = StorageService(staging, self.intake)
+        conduct = _association_settings(settings)
+        outgoing = OutgoingSettings(settings.ae_title, conduct.inbox)
+        around = Surroundings(self._channel, self._mesh, blobs, outgoing)
         self._listener = Listener(
-            _association_settings(settings),
+            conduct,
             _admission(settings),
-            Services(storage, dimse_providers(self._channel, settings.ae_title)),
+            Services(storage, dimse_providers(around)),
             settings.max_waiting + settings.max_associations,
         )
 
     async def start(self) -> int:
         """Listen for DICOM peers and return the port."""
+        await self._confirmation.begin()
         return await self._listener.start(*split_address(self._settings.dicom_address))
 
     async def run(self) -> None:
         """Work until cancelled; then let associations end and what they brought arrive."""
         intake = asyncio.create_task(self.intake.run())
+        confirming = asyncio.create_task(self._confirmation.run())
         try:
             await asyncio.shield(intake)
         finally:
             await self._listener.stop(_STOP_GRACE_S)
+            confirming.cancel()
             intake.cancel()
             with suppress(asyncio.CancelledError):
                 await intake
             await self._channel.close()
+            await self._mesh.close()
             self._executor.shutdown(wait=False)
             self._journal_executor.shutdown(wait=False)
 

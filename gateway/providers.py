@@ -2,22 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import grpc
 
 from gateway.dimse.service import Provider
+from gateway.outgoing import OutgoingSettings
 from gateway.query_retrieve.find import FindService
+from gateway.query_retrieve.get import GetService
+from gateway.query_retrieve.move import MoveService
+from gateway.query_retrieve.stored import StoredInstances
 from gateway.registry import PeerRegistry
 from heimdallr.archive.v1.archive_service_pb2_grpc import ArchiveServiceStub
+from heimdallr.conversion.v1.conversion_service_pb2_grpc import ConversionServiceStub
 from heimdallr.peers.v1.peers_service_pb2_grpc import PeersServiceStub
+from services.runtime.local_blobs import LocalBlobs
 
 
-def dimse_providers(coordinator: grpc.aio.Channel, ae_title: str) -> list[Provider]:
-    """Return the services that associations are offered.
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What services of associations need.
 
-    Args:
+    Attributes:
         coordinator: Channel to archive and registry.
-        ae_title: Our AE title.
+        mesh: Channel to everything else.
+        blobs: Where the bytes of instances lie.
+        outgoing: How peers are called.
     """
-    registry = PeerRegistry(PeersServiceStub(coordinator))
-    archive = ArchiveServiceStub(coordinator)
-    return [FindService(archive, registry, ae_title)]
+
+    coordinator: grpc.aio.Channel
+    mesh: grpc.aio.Channel
+    blobs: LocalBlobs
+    outgoing: OutgoingSettings
+
+
+def dimse_providers(around: Surroundings) -> list[Provider]:
+    """Return the services that associations are offered."""
+    registry = PeerRegistry(PeersServiceStub(around.coordinator))
+    archive = ArchiveServiceStub(around.coordinator)
+    stored = StoredInstances(around.blobs, archive, ConversionServiceStub(around.mesh))
+    return [
+        FindService(archive, registry, around.outgoing.ae_title),
+        MoveService(stored, registry, around.outgoing),
+        GetService(stored, registry),
+    ]

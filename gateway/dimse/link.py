@@ -161,7 +161,7 @@ class Link:
         self, context_id: int, message_id: int, command: bytes, data_set: AsyncIterator[bytes]
     ) -> Command:
         # Not even the command is sent before there is something to send.
-        first = await anext(aiter(data_set))
+        first = await anext(aiter(data_set), b"")
         future: asyncio.Future[Command] = asyncio.get_running_loop().create_future()
         self._waiting[message_id] = future
         try:
@@ -238,7 +238,7 @@ class Link:
         await self._write_rest(context_id, held, step)
 
     async def _write_rest(self, context_id: int, held: bytearray, step: int) -> None:
-        for start in range(0, len(held), step):
+        for start in range(0, max(len(held), 1), step):
             fragment = bytes(held[start : start + step])
             await self._write_fragment(context_id, fragment, is_last=start + step >= len(held))
 

@@ -64,6 +64,7 @@ async def start_gateway(short_folder: Path) -> AsyncIterator[Start]:
         blobs = LocalBlobs(short_folder / "blobs", free_bytes=free_bytes)
         double = IntakeDouble(short_folder / "blobs")
         coordinator = CoordinatorDouble()
+        coordinator.conversion.blobs = short_folder / "blobs"
         server = IntakeServer(double, short_folder / "intake.sock", coordinator.add_to)
         if online:
             await server.start()

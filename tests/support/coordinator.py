@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import grpc
 from grpc_status.rpc_status import to_status
+from pydicom import dcmread
+from pydicom.filewriter import dcmwrite
+from pydicom.uid import UID
 
 from heimdallr.archive.v1 import archive_service_pb2 as archive_pb
 from heimdallr.archive.v1 import archive_service_pb2_grpc as archive_grpc
+from heimdallr.conversion.v1 import conversion_service_pb2 as conversion_pb
+from heimdallr.conversion.v1 import conversion_service_pb2_grpc as conversion_grpc
 from heimdallr.peers.v1 import peers_service_pb2 as peers_pb
 from heimdallr.peers.v1 import peers_service_pb2_grpc as peers_grpc
 from services.runtime.errors import PeerNotFoundError
@@ -108,13 +115,42 @@ class PeersDouble(peers_grpc.PeersServiceServicer):
 
 
 @dataclass
+class ConversionDouble(conversion_grpc.ConversionServiceServicer):
+    """Writes instances in the uncompressed syntaxes alone, with pydicom.
+
+    Attributes:
+        blobs: The blob store's folder.
+        asked: Transfer syntaxes that were asked for.
+    """
+
+    blobs: Path = field(default_factory=Path)
+    asked: list[str] = field(default_factory=list)
+
+    async def TranscodeInstance(  # noqa: N802 -- name of the contract
+        self, request: conversion_pb.TranscodeInstanceRequest, context: Context
+    ) -> AsyncIterator[conversion_pb.TranscodeInstanceResponse]:
+        self.asked.append(request.transfer_syntax_uid)
+        sha256 = request.blob.sha256
+        dataset = dcmread(self.blobs / sha256[:2] / sha256)
+        buffer = BytesIO()
+        dataset.file_meta.TransferSyntaxUID = UID(request.transfer_syntax_uid)
+        implicit = dataset.file_meta.TransferSyntaxUID.is_implicit_VR
+        dcmwrite(buffer, dataset, implicit_vr=implicit, little_endian=True)
+        data = buffer.getvalue()
+        for start in range(0, len(data), 1000):
+            yield conversion_pb.TranscodeInstanceResponse(data=data[start : start + 1000])
+
+
+@dataclass
 class CoordinatorDouble:
     """The doubles that stand beside the intake's on its server."""
 
     archive: ArchiveDouble = field(default_factory=ArchiveDouble)
     peers: PeersDouble = field(default_factory=PeersDouble)
+    conversion: ConversionDouble = field(default_factory=ConversionDouble)
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Serve them."""
         archive_grpc.add_ArchiveServiceServicer_to_server(self.archive, server)
         peers_grpc.add_PeersServiceServicer_to_server(self.peers, server)
+        conversion_grpc.add_ConversionServiceServicer_to_server(self.conversion, server)

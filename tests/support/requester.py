@@ -7,9 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 
+from pydicom import config
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import dcmwrite
+from pydicom.tag import Tag
 
 from gateway.dimse import pdu
 from tests.support.scu import Scu, command_set, data_pdus
@@ -130,7 +134,9 @@ def identifier(syntax: str = EXPLICIT, **keys: str | list[str] | None) -> bytes:
     """Return an encoded identifier."""
     dataset = Dataset()
     for keyword, value in keys.items():
-        setattr(dataset, keyword, value)
+        vr = dictionary_VR(keyword)
+        # What a client sends need not be valid.
+        dataset.add(DataElement(Tag(keyword), vr, value, validation_mode=config.IGNORE))
     return encoded(dataset, syntax)
 
 

@@ -1,0 +1,89 @@
+"""Where C-MOVE sends to: a registered peer inside, reached over an association of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from gateway.dimse.commands import InstanceName, MoveOriginator
+from gateway.dimse.errors import PeerGoneError, PeerSilentError, ProtocolError
+from gateway.dimse.link import Link
+from gateway.dimse.requestor import MAX_CONTEXTS, Proposal
+from gateway.query_retrieve.stored import WRITTEN, StoredInstance, StoredInstances
+from gateway.registry import DimsePeer
+from services.dicom.errors import InconsistentError
+
+LOST: Final = 0xA700
+"""Status of what was being sent when the destination was lost."""
+_ENDS: Final = (PeerGoneError, PeerSilentError, ProtocolError)
+
+
+class Destination:
+    """An association with a destination.
+
+    Args:
+        link: The association.
+        stored: Reads instances.
+        originator: Who asked by C-MOVE.
+    """
+
+    def __init__(self, link: Link, stored: StoredInstances, originator: MoveOriginator) -> None:
+        self._link = link
+        self._stored = stored
+        self._originator = originator
+
+    async def send(self, instance: StoredInstance) -> int:
+        """Send an instance and return its status, ``LOST`` when the destination is gone.
+
+        Raises:
+            ServiceError, ServiceCallError, OSError, DicomError: It cannot be read or recoded, or
+                the destination does not take it.
+        """
+        context_id, syntax = self._context(instance)
+        name = InstanceName(instance.sop_class_uid, instance.sop_instance_uid)
+        data_set = self._stored.data_set(instance, syntax)
+        try:
+            return await self._link.store(context_id, name, data_set, self._originator)
+        except _ENDS:
+            return LOST
+
+    def _context(self, instance: StoredInstance) -> tuple[int, str]:
+        found = {
+            context.transfer_syntax: context.context_id
+            for context in self._link.contexts.values()
+            if context.abstract_syntax == instance.sop_class_uid
+        }
+        for syntax in (instance.transfer_syntax_uid, *WRITTEN):
+            if syntax in found:
+                return found[syntax], syntax
+        raise InconsistentError("SOPClassUID", "the destination does not take it")
+
+
+def groups(instances: Iterable[StoredInstance]) -> Iterator[list[StoredInstance]]:
+    """Yield instances in runs whose presentation contexts fit one association each."""
+    run: list[StoredInstance] = []
+    kinds: set[tuple[str, str]] = set()
+    for instance in instances:
+        kind = (instance.sop_class_uid, instance.transfer_syntax_uid)
+        # Two contexts each: as it is stored, and recoded.
+        if kind not in kinds and len(kinds) >= MAX_CONTEXTS // 2:
+            yield run
+            run, kinds = [], set()
+        kinds.add(kind)
+        run.append(instance)
+    if run:
+        yield run
+
+
+def proposals_for(instances: Iterable[StoredInstance], peer: DimsePeer) -> list[Proposal]:
+    """Return the presentation contexts for what is to be sent to a peer."""
+    kinds = dict.fromkeys((i.sop_class_uid, i.transfer_syntax_uid) for i in instances)
+    takes = peer.transfer_syntax_uids
+    proposals: dict[Proposal, None] = {}
+    for sop_class, own in kinds:
+        if not takes or own in takes:
+            proposals[Proposal(sop_class, (own,))] = None
+        others = tuple(uid for uid in WRITTEN if uid != own and (not takes or uid in takes))
+        if others:
+            proposals[Proposal(sop_class, others)] = None
+    return list(proposals)

@@ -1,0 +1,99 @@
+"""C-MOVE as provider: instances go to a registered peer inside (PS3.4 C.4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, Protocol
+
+from gateway.dimse.callers import REGISTRY_AWAY, Registry
+from gateway.dimse.commands import C_MOVE_RQ, MOVE_DESTINATION, MoveOriginator, Reply, Status
+from gateway.dimse.service import Request, Responder
+from gateway.outgoing import NotReachedError, OutgoingSettings, associated
+from gateway.query_retrieve.destination import Destination, groups, proposals_for
+from gateway.query_retrieve.models import MODELS
+from gateway.query_retrieve.progress import Progress
+from gateway.query_retrieve.retrieval import OPTIONS, RefusedError, finished, selected, send_all
+from gateway.query_retrieve.stored import StoredInstance, StoredInstances
+from gateway.registry import DimsePeer
+from services.runtime import logs
+from services.runtime.client import ServiceCallError
+
+NOT_REACHED: Final = "move.not_reached"
+UNKNOWN_DESTINATION: Final = Status(0xA801, "the destination is not registered as one")
+OUTSIDE: Final = Status(0x0124, "the destination is outside")
+
+
+class Peers(Registry, Protocol):
+    """The registry of peers."""
+
+    async def find(self, ae_title: str) -> DimsePeer | None:
+        """Return the peer of an AE title; None unless exactly one is registered.
+
+        Raises:
+            ServiceCallError: The registry cannot be asked.
+        """
+        ...
+
+
+class MoveService:
+    """Answers C-MOVE.
+
+    Args:
+        stored: Finds and reads instances.
+        peers: Tells who may ask, and where destinations are.
+        settings: How destinations are called.
+    """
+
+    operations: Mapping[str, frozenset[int]] = MappingProxyType(
+        {model.move: frozenset({C_MOVE_RQ}) for model in MODELS}
+    )
+    options: Mapping[str, bytes] = MappingProxyType({model.move: OPTIONS for model in MODELS})
+
+    def __init__(self, stored: StoredInstances, peers: Peers, settings: OutgoingSettings) -> None:
+        self._stored = stored
+        self._peers = peers
+        self._settings = settings
+
+    async def serve(self, request: Request, responder: Responder) -> Reply:
+        """See ``Provider``."""
+        try:
+            instances = await selected(request, self._peers, self._stored)
+            peer = await self._destination(request.command.text(MOVE_DESTINATION, 16))
+        except RefusedError as refused:
+            return Reply(refused.status)
+        progress = Progress(len(instances), request.context.transfer_syntax)
+        originator = MoveOriginator(request.source.calling_ae_title, request.command.message_id)
+        for group in groups(instances):
+            if not await self._send(group, peer, originator, progress, responder):
+                return finished(progress, whole=False)
+        return finished(progress, whole=True)
+
+    async def _destination(self, ae_title: str) -> DimsePeer:
+        try:
+            peer = await self._peers.find(ae_title) if ae_title else None
+        except ServiceCallError:
+            raise RefusedError(REGISTRY_AWAY) from None
+        if peer is None or not peer.move_destination:
+            raise RefusedError(UNKNOWN_DESTINATION)
+        if not peer.inside:
+            raise RefusedError(OUTSIDE)
+        return peer
+
+    async def _send(
+        self,
+        group: list[StoredInstance],
+        peer: DimsePeer,
+        originator: MoveOriginator,
+        progress: Progress,
+        responder: Responder,
+    ) -> bool:
+        try:
+            async with associated(peer, proposals_for(group, peer), self._settings) as link:
+                destination = Destination(link, self._stored, originator)
+                return await send_all(group, progress, responder, destination.send)
+        except NotReachedError as error:
+            logs.get_logger().warning(NOT_REACHED, error_type=type(error.__cause__).__name__)
+            for instance in group:
+                progress.fail(instance.sop_instance_uid)
+            return True
