@@ -125,12 +125,13 @@ def query_request(query: Query, *, fuzzy_names: bool) -> pb.QueryRequest:
     """Return a query as a message."""
     return pb.QueryRequest(
         level=_LEVELS[query.level],
-        matches=[_match(keyword, asked) for keyword, asked in query.conditions.items()],
+        matches=[attribute_match(keyword, asked) for keyword, asked in query.conditions.items()],
         fuzzy_names=fuzzy_names,
     )
 
 
-def _match(keyword: str, asked: Condition) -> pb.AttributeMatch:
+def attribute_match(keyword: str, asked: Condition) -> pb.AttributeMatch:
+    """Return one matching key as a message."""
     if isinstance(asked, Values):
         return pb.AttributeMatch(keyword=keyword, values=pb.ValueList(values=asked.values))
     if isinstance(asked, Range):
