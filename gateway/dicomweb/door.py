@@ -22,7 +22,7 @@ from gateway.dicomweb.wado_frames import FramesResource
 from gateway.dicomweb.wado_instances import InstancesResource
 from gateway.dicomweb.wado_metadata import MetadataResource, MetadataSource
 from gateway.dicomweb.wado_rendered import RenderedResource
-from gateway.dimse.storage import Handover
+from gateway.file_door import Handover
 from gateway.http.permitted import HttpCallers
 from gateway.http.problem import not_found
 from gateway.part10_intake import Part10Intake

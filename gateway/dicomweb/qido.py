@@ -68,12 +68,7 @@ class Qido:
         named = [(keyword, uid) for keyword, uid in above if uid]
         search = read_search(_LEVELS[level], named, request.query, self._max_results)
         rows = [row async for row in self._archive.query(token, search.request)]
-        return _answer(request, search, rows, media_type, above=len(named) < _depth(level))
-
-
-def _depth(level: str) -> int:
-    """Return how many levels lie above one."""
-    return list(_LEVELS).index(level)
+        return _answer(request, search, rows, media_type, named=len(named))
 
 
 def _answer(
@@ -82,11 +77,11 @@ def _answer(
     rows: list[pb.QueryRow],
     media_type: str,
     *,
-    above: bool,
+    named: int,
 ) -> web.Response:
     root = root_url(request)
     found = [
-        match_json(row, root, above=above, fields=search.fields, every=search.all_fields)
+        match_json(row, root, named=named, fields=search.fields, every=search.all_fields)
         for row in rows[: search.limit]
     ]
     headers = {"Cache-Control": "no-store"}

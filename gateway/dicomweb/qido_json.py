@@ -77,6 +77,12 @@ _ONLY_IF_ASKED: Final = frozenset(
         "NumberOfFrames",
     }
 )
+
+
+def _tags(names: Iterable[str]) -> set[int]:
+    return {tag_for_keyword(keyword) or 0 for keyword in names}
+
+
 _INTEGERS: Final = frozenset({"IS", "US", "UL"})
 _NAME_PARTS: Final = ("Alphabetic", "Ideographic", "Phonetic")
 
@@ -85,7 +91,7 @@ def match_json(
     row: pb.QueryRow,
     root: str,
     *,
-    above: bool,
+    named: int,
     fields: frozenset[int] = frozenset(),
     every: bool = False,
 ) -> JsonObject:
@@ -94,24 +100,27 @@ def match_json(
     Args:
         row: What was found.
         root: URL of the service, for Retrieve URL.
-        above: Whether attributes of the study (and series) belong to it, as for a search that
-            names none.
+        named: How many levels the address names, whose attributes are left out: 0 none, 1 the
+            study, 2 the series too.
         fields: Further attributes that are wanted.
         every: Whether all that are known are wanted.
     """
     content: JsonObject = {}
-    level = "instance" if row.HasField("instance") else "series" if row.series.series_id else ""
-    if above or not level:
-        _fill(content, row.study, _STUDY)
-    if level and (above or level == "series"):
+    in_series = bool(row.series.series_id)
+    in_instance = row.HasField("instance")
+    _fill(content, row.study, _STUDY)
+    unwanted = set(_ONLY_IF_ASKED)
+    if in_series:
+        unwanted |= _tags(_STUDY) if named else set()
         _fill(content, row.series, _SERIES)
         _fill(content, row.series.attributes, _SERIES_ATTRIBUTES)
-    if level == "instance":
+    if in_instance:
+        unwanted |= _tags(_SERIES) if named > 1 else set()
         _fill(content, row.instance.attributes, _INSTANCE)
-    _identify(content, row, root)
     if not every:
-        for tag in _ONLY_IF_ASKED - fields:
+        for tag in unwanted - fields:
             content.pop(f"{tag:08X}", None)
+    _identify(content, row, root)
     return dict(sorted(content.items()))
 
 

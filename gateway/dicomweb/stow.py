@@ -11,6 +11,7 @@ from typing import Final
 
 from aiohttp import web
 
+from gateway.dicomweb.multipart import MultipartError
 from gateway.dicomweb.problems import not_acceptable
 from gateway.dicomweb.qido import DICOM_JSON
 from gateway.dicomweb.requests import ROOT, measured, root_url, target_of
@@ -24,7 +25,7 @@ from gateway.dicomweb.stow_outcome import (
     Failed,
     StowOutcome,
 )
-from gateway.dimse.storage import Handover
+from gateway.file_door import Handover
 from gateway.handover import Departure, HandoverError, Received
 from gateway.http.permitted import HttpCallers, peer_address, unavailable
 from gateway.http.problem import bad_request
@@ -109,6 +110,8 @@ class Stow:
             async for is_dicom, content in body.instances():
                 await taking.take(is_dicom, content)
             released = True
+        except MultipartError as error:
+            raise bad_request(f"The body is not well formed: {error}.") from None
         finally:
             await taking.settled()
             if outcome.stored:

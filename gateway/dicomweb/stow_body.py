@@ -14,7 +14,6 @@ from gateway.dicomweb.accept import MULTIPART, media_ranges
 from gateway.dicomweb.forms import DICOM
 from gateway.dicomweb.multipart import (
     Bounds,
-    MultipartError,
     MultipartParser,
     MultipartReader,
     valid_boundary,
@@ -59,7 +58,8 @@ class StowBody:
         """Yield the instances, each to be read before the next.
 
         Raises:
-            Problem: The body breaks its form or a bound, or does not come.
+            MultipartError: The body breaks its form.
+            Problem: It is longer than is taken, or does not come.
         """
         boundary = self._boundary()
         if boundary is None:
@@ -67,11 +67,8 @@ class StowBody:
             return
         bounds = Bounds(self.settings.max_parts, self.settings.max_part_header_bytes)
         reader = MultipartReader(self._pieces(), MultipartParser(boundary, bounds))
-        try:
-            async for headers, content in reader.parts():
-                yield _is_dicom(headers), content
-        except MultipartError as error:
-            raise bad_request(f"The body is not well formed: {error}.") from None
+        async for headers, content in reader.parts():
+            yield _is_dicom(headers), content
 
     def _boundary(self) -> str | None:
         """Return the boundary of a multipart body; None where the body is one instance."""

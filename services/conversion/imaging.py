@@ -67,7 +67,7 @@ def render(
     """
     header = _header(path)
     _check(header, frame)
-    pixels = pixel_array(str(path), index=frame - 1)
+    pixels = _pixels(path, header, frame)
     return encoded(draw(pixels, _of_frame(header, frame), window, viewport), kind, quality)
 
 
@@ -82,10 +82,17 @@ def decode(path: Path, frames: list[int]) -> Iterator[tuple[bytes, str]]:
         _check(header, frame)
     photometric = str(header.get("PhotometricInterpretation", ""))
     for frame in frames:
-        pixels = pixel_array(str(path), index=frame - 1)
+        pixels = _pixels(path, header, frame)
         if pixels.ndim == 3 and photometric.startswith("YBR"):
             photometric = "RGB"
         yield _little_endian(pixels, header), photometric
+
+
+def _pixels(path: Path, header: Dataset, frame: int) -> Any:
+    if header.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian:
+        # What is deflated cannot be read from its middle.
+        return pixel_array(pydicom.dcmread(path), index=frame - 1)
+    return pixel_array(str(path), index=frame - 1)
 
 
 def _little_endian(pixels: Any, header: Dataset) -> bytes:
