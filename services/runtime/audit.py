@@ -107,7 +107,7 @@ def object_id(request: Message | None) -> str:
     if request is None:
         return ""
     for field in request.DESCRIPTOR.fields:
-        if field.type != FieldDescriptor.TYPE_STRING or not field.name.endswith("_id"):
+        if field.type != FieldDescriptor.TYPE_STRING or not field.name.endswith(("_id", "_key")):
             continue
         value = getattr(request, field.name)
         if isinstance(value, str) and is_id(value):

@@ -34,6 +34,11 @@ class StudyAttributes:
     referring_physician_name: str
 
     @property
+    def patient(self) -> tuple[str, str]:
+        """Patient ID and issuer."""
+        return self.patient_id_text, self.issuer_of_patient_id
+
+    @property
     def patient_key(self) -> str:
         """SHA-256 of what tells patients apart; without a Patient ID, every study is its own."""
         scope = "" if self.patient_id_text else self.study_instance_uid

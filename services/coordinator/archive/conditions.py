@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
+from uuid import UUID
 
 from services.coordinator.archive.instants import combined, date_terms, time_terms
 from services.coordinator.archive.keys import Key, Kind, Level, key_of
@@ -18,19 +19,44 @@ from services.coordinator.archive.matching import (
     number,
 )
 from services.coordinator.archive.name_matching import name_terms
-from services.coordinator.archive.terms import Term
+from services.coordinator.archive.terms import Term, either
 from services.runtime.errors import InvalidFieldError
 
+IDENTITY: Final = ("PatientID", "IssuerOfPatientID")
+"""Keywords that together name a patient."""
 # The indexes hold beginnings: a value of any length must fit a page.
 _BEGINNING: Final = 64
 
 
-def terms_of(matches: Sequence[Match], level: Level, *, fuzzy_names: bool) -> list[Term]:
+def terms_of(
+    matches: Sequence[Match],
+    level: Level,
+    *,
+    fuzzy_names: bool = False,
+    linked: Sequence[UUID] = (),
+) -> list[Term]:
     """Return the conditions of matching keys, to be AND-ed.
+
+    Args:
+        matches: The keys.
+        level: Level of the query.
+        fuzzy_names: Whether names match by the beginnings of any words.
+        linked: Our ids of patients merged with those of the Patient IDs sought: their studies
+            match too.
 
     Raises:
         InvalidFieldError: An attribute is not matched at this level, or not in this way.
     """
+    identity = [m for m in matches if m.keyword in IDENTITY] if linked else []
+    rest = [m for m in matches if m not in identity]
+    terms = _terms(rest, level, fuzzy_names=fuzzy_names)
+    if identity:
+        merged = Term("s.patient_id = ANY ($?::uuid[])", (list(linked),))
+        terms.append(either(_terms(identity, level, fuzzy_names=False), merged))
+    return terms
+
+
+def _terms(matches: Sequence[Match], level: Level, *, fuzzy_names: bool) -> list[Term]:
     terms, together = combined(matches)
     for match in matches:
         key = key_of(match.keyword, level)

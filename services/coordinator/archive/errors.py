@@ -40,3 +40,13 @@ class InstanceNotFoundError(ServiceError):
 
     def __init__(self, instance_id: str) -> None:
         super().__init__("instance not found", instance_id=instance_id)
+
+
+class PatientNotFoundError(ServiceError):
+    """The patient is unknown."""
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = ErrorReason.ERROR_REASON_PATIENT_NOT_FOUND
+
+    def __init__(self) -> None:
+        super().__init__("patient not found")

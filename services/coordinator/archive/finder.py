@@ -9,6 +9,7 @@ from uuid import UUID
 from services.coordinator.archive.conditions import terms_of
 from services.coordinator.archive.found import Found, FoundRows
 from services.coordinator.archive.keys import Level
+from services.coordinator.archive.links import linked_patients
 from services.coordinator.archive.query import Query, any_statement, descending, page_statement
 from services.coordinator.archive.searches import Searches
 from services.coordinator.archive.terms import Term
@@ -31,7 +32,12 @@ class Finder:
             InvalidFieldError: An attribute is not matched at this level, or not in this way.
             LimitExceededError: The search takes too long; it has to be narrowed.
         """
-        terms = terms_of(query.matches, query.level, fuzzy_names=query.fuzzy_names)
+        terms = terms_of(
+            query.matches,
+            query.level,
+            fuzzy_names=query.fuzzy_names,
+            linked=await linked_patients(self._searches, query.matches),
+        )
         async for ids in self._ids(query, terms):
             for start in range(0, len(ids), BATCH_ROWS):
                 batch = ids[start : start + BATCH_ROWS]

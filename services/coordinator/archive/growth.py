@@ -22,6 +22,8 @@ class LockedStudy:
     Attributes:
         tell_growth: Whether the last event about growth is long enough ago for another one.
         created: Whether this transaction made it.
+        patient: Its Patient ID and issuer.
+        mismatched: Whether instances of another patient came before.
     """
 
     study_id: str
@@ -30,11 +32,13 @@ class LockedStudy:
     modalities: frozenset[str]
     tell_growth: bool
     created: bool
+    patient: tuple[str, str] = ("", "")
+    mismatched: bool = False
 
     @classmethod
-    def fresh(cls, study_id: str) -> LockedStudy:
+    def fresh(cls, study_id: str, patient: tuple[str, str]) -> LockedStudy:
         """Return a study as it is before its first instance."""
-        return cls(study_id, StudyState.RECEIVING, 1, frozenset(), False, True)
+        return cls(study_id, StudyState.RECEIVING, 1, frozenset(), False, True, patient)
 
 
 @dataclass(slots=True)
@@ -43,12 +47,14 @@ class Growth:
 
     Attributes:
         new_series: How many of its series are new; counted while they are written.
+        mismatches: How many of its instances name another patient than the study.
     """
 
     study: LockedStudy
     correlation_id: str
     instances: int = 0
     new_series: int = 0
+    mismatches: int = 0
     modalities: set[str] = field(default_factory=set)
 
     @property
@@ -74,6 +80,7 @@ def study_growth(new: Iterable[Arrival], studies: Mapping[str, LockedStudy]) -> 
         uid = arrival.study.study_instance_uid
         growth = growths.setdefault(uid, Growth(studies[uid], arrival.correlation_id))
         growth.instances += 1
+        growth.mismatches += arrival.study.patient != growth.study.patient
         if arrival.series.modality:
             growth.modalities.add(arrival.series.modality[:_MAX_MODALITY])
     return growths
@@ -81,13 +88,6 @@ def study_growth(new: Iterable[Arrival], studies: Mapping[str, LockedStudy]) -> 
 
 def growth_events(growth: Growth) -> list[EventDraft]:
     """Return the events of a study's growth: at most one a second while instances flow."""
-    if not growth.told:
-        return []
-    types = [EventType.STUDY_GREW]
-    if growth.study.created:
-        types = [EventType.STUDY_CREATED]
-    elif growth.opened:
-        types = [EventType.GENERATION_OPENED, EventType.STUDY_STATE_CHANGED, *types]
     return [
         EventDraft(
             event_type,
@@ -96,5 +96,22 @@ def growth_events(growth: Growth) -> list[EventDraft]:
             generation=growth.generation,
             correlation_id=growth.correlation_id,
         )
-        for event_type in types
+        for event_type in _types(growth)
     ]
+
+
+def _types(growth: Growth) -> list[EventType]:
+    types = []
+    if growth.study.created:
+        types = [EventType.STUDY_CREATED]
+    elif growth.opened:
+        types = [
+            EventType.GENERATION_OPENED,
+            EventType.STUDY_STATE_CHANGED,
+            EventType.STUDY_GREW,
+        ]
+    elif growth.told:
+        types = [EventType.STUDY_GREW]
+    if growth.mismatches and not growth.study.mismatched:
+        types.append(EventType.PATIENT_MISMATCH)
+    return types

@@ -130,6 +130,8 @@ class Indexer:
                 modalities=frozenset(row["modalities"]),
                 tell_growth=row["tell_growth"],
                 created=False,
+                patient=(row["patient_id_text"], row["issuer_of_patient_id"]),
+                mismatched=row["mismatched"],
             )
             for row in rows
         }
@@ -149,7 +151,10 @@ class Indexer:
             [study.patient_id_text for study in patients.values()],
             [study.issuer_of_patient_id for study in patients.values()],
         )
-        created = {study.study_instance_uid: LockedStudy.fresh(new_id()) for study in missing}
+        created = {
+            study.study_instance_uid: LockedStudy.fresh(new_id(), study.patient)
+            for study in missing
+        }
         rows = [study_row(created[s.study_instance_uid].study_id, s) for s in missing]
         added = await connection.fetch(_QUERIES["add_studies"], *columns(rows))
         if len(added) != len(missing):
@@ -203,7 +208,8 @@ class Indexer:
     async def _grow_studies(self, connection: Connection, growths: Iterable[Growth]) -> None:
         growths = list(growths)
         rows = [
-            (g.study.study_id, g.instances, g.new_series, g.generation, g.told) for g in growths
+            (g.study.study_id, g.instances, g.new_series, g.generation, g.told, g.mismatches)
+            for g in growths
         ]
         await connection.execute(_QUERIES["grow_studies"], *columns(rows))
         for growth in growths:

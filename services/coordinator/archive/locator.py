@@ -12,10 +12,12 @@ import asyncpg
 from heimdallr.imaging.v1.instance_attributes_pb2 import InstanceAttributes
 from services.coordinator.archive.conditions import terms_of
 from services.coordinator.archive.keys import Level
+from services.coordinator.archive.links import linked_patients
 from services.coordinator.archive.matching import AnyOf, Match
 from services.coordinator.archive.query import located_statement, series_statement
 from services.coordinator.archive.records import DICOM_MEDIA_TYPE
 from services.coordinator.archive.searches import Searches
+from services.coordinator.archive.terms import Term
 from services.runtime.blob_ref import BlobRef
 from services.runtime.errors import LimitExceededError
 from services.runtime.queries import load_queries
@@ -91,20 +93,24 @@ class Locator:
                     yield batch
 
     async def _by_uid(self, wanted: Wanted) -> list[Located]:
-        terms = terms_of(wanted.matches, Level.INSTANCE, fuzzy_names=False)
+        terms = await self._terms(wanted, Level.INSTANCE)
         statement, parameters = located_statement(terms)
         async with self._searches.statement() as borrowed:
             return [_located(row) for row in await borrowed.fetch(statement, *parameters)]
 
     async def _series(self, wanted: Wanted) -> list[tuple[UUID, int]]:
         most = self._searches.bounds.series
-        terms = terms_of(wanted.matches, Level.SERIES, fuzzy_names=False)
+        terms = await self._terms(wanted, Level.SERIES)
         statement, parameters = series_statement(terms, most + 1)
         async with self._searches.statement() as borrowed:
             rows = await borrowed.fetch(statement, *parameters)
         if len(rows) > most:
             raise LimitExceededError("located_series")
         return [(row["series_id"], row["instance_count"]) for row in rows]
+
+    async def _terms(self, wanted: Wanted, level: Level) -> list[Term]:
+        linked = await linked_patients(self._searches, wanted.matches)
+        return terms_of(wanted.matches, level, linked=linked)
 
     async def _in_series(self, series_ids: Sequence[UUID]) -> list[Located]:
         async with self._searches.statement() as borrowed:

@@ -18,6 +18,7 @@ from services.coordinator.archive.study import (
 )
 from services.runtime.blob_messages import blob_to_proto
 from services.runtime.errors import InvalidFieldError
+from services.runtime.ids import is_id
 
 MAX_SEARCH_TEXT: Final = 128
 _MAX_VALUE: Final = 1024
@@ -60,6 +61,7 @@ def filter_from_proto(message: pb.ListStudiesRequest) -> StudyFilter:
     return StudyFilter(
         state=_STATES[message.state],
         study_instance_uid=_value(message, "study_instance_uid"),
+        patient_key=_key(message.patient_key),
         patient_id_text=_value(message, "patient_id"),
         accession_number=_value(message, "accession_number"),
         modality=_value(message, "modality"),
@@ -91,6 +93,8 @@ def study_to_proto(study: StudyRecord) -> pb.Study:
         evidence=_EVIDENCE_NUMBERS[study.evidence],
         generation=study.generation,
         conflict_count=study.conflict_count,
+        patient_key=study.patient_id,
+        patient_mismatch_count=study.patient_mismatch_count,
         study_id_text=study.study_id_text,
         referring_physician_name=study.referring_physician_name,
     )
@@ -141,6 +145,12 @@ def _value(message: pb.ListStudiesRequest, field: str, most: int = _MAX_VALUE) -
         raise InvalidFieldError(field, f"at most {most} characters")
     if "\0" in value:
         raise InvalidFieldError(field, "no NUL")
+    return value
+
+
+def _key(value: str) -> str:
+    if value and not is_id(value):
+        raise InvalidFieldError("patient_key", "one of our ids")
     return value
 
 

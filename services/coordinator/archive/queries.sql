@@ -1,17 +1,17 @@
 -- study_by_id: a study by our id
-SELECT study_id, study_instance_uid, patient_id_text, issuer_of_patient_id, patient_name,
-       patient_birth_date, patient_sex, study_date, study_day, study_time, accession_number,
-       study_id_text, study_description, referring_physician_name, modalities, series_count,
-       instance_count, conflict_count, state, evidence, generation, priority,
-       first_receive_time, last_receive_time
+SELECT study_id, study_instance_uid, patient_id, patient_id_text, issuer_of_patient_id,
+       patient_name, patient_birth_date, patient_sex, study_date, study_day, study_time,
+       accession_number, study_id_text, study_description, referring_physician_name, modalities,
+       series_count, instance_count, conflict_count, patient_mismatch_count, state, evidence,
+       generation, priority, first_receive_time, last_receive_time
 FROM archive.study WHERE study_id = $1;
 
 -- study_by_uid: a study by its Study Instance UID
-SELECT study_id, study_instance_uid, patient_id_text, issuer_of_patient_id, patient_name,
-       patient_birth_date, patient_sex, study_date, study_day, study_time, accession_number,
-       study_id_text, study_description, referring_physician_name, modalities, series_count,
-       instance_count, conflict_count, state, evidence, generation, priority,
-       first_receive_time, last_receive_time
+SELECT study_id, study_instance_uid, patient_id, patient_id_text, issuer_of_patient_id,
+       patient_name, patient_birth_date, patient_sex, study_date, study_day, study_time,
+       accession_number, study_id_text, study_description, referring_physician_name, modalities,
+       series_count, instance_count, conflict_count, patient_mismatch_count, state, evidence,
+       generation, priority, first_receive_time, last_receive_time
 FROM archive.study WHERE study_instance_uid = $1;
 
 -- lock_study: hold a study until the transaction ends
@@ -89,7 +89,8 @@ FROM archive.instance AS i JOIN archive.study AS s USING (study_id)
 WHERE i.sop_instance_uid = ANY ($1::text[]);
 
 -- lock_studies: hold studies in one order until the transaction ends
-SELECT study_id, study_instance_uid, state, generation, modalities,
+SELECT study_id, study_instance_uid, state, generation, modalities, patient_id_text,
+       issuer_of_patient_id, patient_mismatch_count > 0 AS mismatched,
        grew_event_time IS NULL OR grew_event_time < now() - interval '1 second' AS tell_growth
 FROM archive.study WHERE study_instance_uid = ANY ($1::text[])
 ORDER BY study_instance_uid FOR UPDATE;
@@ -183,9 +184,10 @@ SET instance_count = s.instance_count + more.instances,
     state = 'receiving',
     evidence = CASE WHEN more.generation = s.generation THEN s.evidence END,
     last_receive_time = now(),
-    grew_event_time = CASE WHEN more.told THEN now() ELSE s.grew_event_time END
-FROM unnest($1::uuid[], $2::integer[], $3::integer[], $4::integer[], $5::boolean[])
-    AS more (study_id, instances, series, generation, told)
+    grew_event_time = CASE WHEN more.told THEN now() ELSE s.grew_event_time END,
+    patient_mismatch_count = s.patient_mismatch_count + more.mismatches
+FROM unnest($1::uuid[], $2::integer[], $3::integer[], $4::integer[], $5::boolean[], $6::integer[])
+    AS more (study_id, instances, series, generation, told, mismatches)
 WHERE s.study_id = more.study_id;
 
 -- set_modalities: modalities of one study

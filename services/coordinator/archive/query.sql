@@ -27,11 +27,11 @@ CROSS JOIN LATERAL (
 WHERE p.patient_id = ANY ($1::uuid[]);
 
 -- studies_by_id: some studies
-SELECT study_id, study_instance_uid, patient_id_text, issuer_of_patient_id, patient_name,
-       patient_birth_date, patient_sex, study_date, study_day, study_time, accession_number,
-       study_id_text, study_description, referring_physician_name, modalities, series_count,
-       instance_count, conflict_count, state, evidence, generation, priority,
-       first_receive_time, last_receive_time
+SELECT study_id, study_instance_uid, patient_id, patient_id_text, issuer_of_patient_id,
+       patient_name, patient_birth_date, patient_sex, study_date, study_day, study_time,
+       accession_number, study_id_text, study_description, referring_physician_name, modalities,
+       series_count, instance_count, conflict_count, patient_mismatch_count, state, evidence,
+       generation, priority, first_receive_time, last_receive_time
 FROM archive.study WHERE study_id = ANY ($1::uuid[]);
 
 -- series_heads: some series

@@ -24,8 +24,9 @@ from services.coordinator.archive.messages import (
     series_to_proto,
     study_to_proto,
 )
+from services.coordinator.archive.patient_messages import patient_to_proto
 from services.coordinator.archive.query import Query
-from services.coordinator.archive.study import PatientRecord, SeriesRecord, StudyRecord
+from services.coordinator.archive.study import SeriesRecord, StudyRecord
 from services.runtime.blob_messages import blob_to_proto
 from services.runtime.errors import InvalidFieldError
 
@@ -94,21 +95,6 @@ def rows_to_proto(found: Iterable[Found]) -> pb.QueryResponse:
         if one.instance is not None:
             row.instance.CopyFrom(instance_to_proto(one.instance))
     return response
-
-
-def patient_to_proto(patient: PatientRecord) -> pb.Patient:
-    """Return a patient as it goes on the wire."""
-    return pb.Patient(
-        patient_key=patient.patient_key,
-        patient_id=patient.patient_id_text,
-        issuer_of_patient_id=patient.issuer_of_patient_id,
-        patient_name=patient.patient_name,
-        patient_birth_date=patient.patient_birth_date,
-        patient_sex=patient.patient_sex,
-        study_count=patient.study_count,
-        series_count=patient.series_count,
-        instance_count=patient.instance_count,
-    )
 
 
 def located_to_proto(located: Sequence[Located]) -> pb.LocateInstancesResponse:

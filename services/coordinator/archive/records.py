@@ -32,6 +32,7 @@ def study_from_row(row: asyncpg.Record) -> StudyRecord:
     """Return a row of ``archive.study`` as a record."""
     fields = {name: row[name] for name in _STUDY_FIELDS}
     fields["study_id"] = str(fields["study_id"])
+    fields["patient_id"] = str(fields["patient_id"])
     fields["modalities"] = tuple(fields["modalities"])
     fields["state"] = StudyState(fields["state"])
     fields["evidence"] = Evidence(fields["evidence"]) if fields["evidence"] else None

@@ -9,11 +9,16 @@ from services.coordinator.archive.study import StudyKey, StudyOrder, StudyState
 from services.coordinator.archive.words import prefix_query, sought_words
 
 _COLUMNS: Final = (
-    "study_id, study_instance_uid, patient_id_text, issuer_of_patient_id, patient_name, "
-    "patient_birth_date, patient_sex, study_date, study_day, study_time, accession_number, "
-    "study_id_text, study_description, referring_physician_name, modalities, series_count, "
-    "instance_count, conflict_count, state, evidence, generation, priority, "
-    "first_receive_time, last_receive_time"
+    "study_id, study_instance_uid, patient_id, patient_id_text, issuer_of_patient_id, "
+    "patient_name, patient_birth_date, patient_sex, study_date, study_day, study_time, "
+    "accession_number, study_id_text, study_description, referring_physician_name, modalities, "
+    "series_count, instance_count, conflict_count, patient_mismatch_count, state, evidence, "
+    "generation, priority, first_receive_time, last_receive_time"
+)
+_SAME_PATIENT: Final = (
+    "patient_id IN (SELECT p.patient_id FROM archive.patient AS p "
+    "WHERE coalesce(p.surviving_id, p.patient_id) = (SELECT coalesce(q.surviving_id, q.patient_id) "
+    "FROM archive.patient AS q WHERE q.patient_id = {}::uuid))"
 )
 _ORDERS: Final = {
     StudyOrder.RECEIVED_DESCENDING: ("first_receive_time", "<", "DESC"),
@@ -27,6 +32,7 @@ class StudyFilter:
     """Which studies are wanted, and in which order. Empty and None stand for any.
 
     Attributes:
+        patient_key: Our id of a patient, for its studies and of those merged with it.
         text: Words, each sought at the beginning of a word.
         day_from: First Study Date, YYYYMMDD.
         day_to: Last Study Date, YYYYMMDD.
@@ -34,6 +40,7 @@ class StudyFilter:
 
     state: StudyState | None = None
     study_instance_uid: str = ""
+    patient_key: str = ""
     patient_id_text: str = ""
     accession_number: str = ""
     modality: str = ""
@@ -74,6 +81,7 @@ def _conditions(wanted: StudyFilter) -> list[tuple[str, tuple[object, ...]]]:
     every = [
         (wanted.state, "state = {}", wanted.state and wanted.state.value),
         (wanted.study_instance_uid, "study_instance_uid = {}", wanted.study_instance_uid),
+        (wanted.patient_key, _SAME_PATIENT, wanted.patient_key),
         (wanted.patient_id_text, beginning.format("patient_id_text"), wanted.patient_id_text),
         (wanted.accession_number, beginning.format("accession_number"), wanted.accession_number),
         (wanted.modality, "modalities @> ARRAY[{}::text]", wanted.modality),

@@ -32,6 +32,12 @@ from services.coordinator.archive.page_token import (
     study_key,
     study_token,
 )
+from services.coordinator.archive.patient_messages import (
+    history_to_proto,
+    identity_from_proto,
+    merge_to_proto,
+    reason_from_proto,
+)
 from services.coordinator.archive.query_messages import (
     located_to_proto,
     query_from_proto,
@@ -45,6 +51,7 @@ from services.runtime.blob_ref import BlobRef
 from services.runtime.blobs import BlobStore
 from services.runtime.errors import BlobNotFoundError, InvalidFieldError
 from services.runtime.ids import is_id
+from services.runtime.tokens import current_caller
 
 _SHA256_LENGTH: Final = 64
 
@@ -52,6 +59,9 @@ StudiesContext = grpc.aio.ServicerContext[pb.ListStudiesRequest, pb.ListStudiesR
 StudyContext = grpc.aio.ServicerContext[pb.GetStudyRequest, pb.GetStudyResponse]
 InstancesContext = grpc.aio.ServicerContext[pb.ListInstancesRequest, pb.ListInstancesResponse]
 InstanceContext = grpc.aio.ServicerContext[pb.FetchInstanceRequest, pb.FetchInstanceResponse]
+PatientContext = grpc.aio.ServicerContext[pb.GetPatientRequest, pb.GetPatientResponse]
+MergeContext = grpc.aio.ServicerContext[pb.MergePatientsRequest, pb.MergePatientsResponse]
+UnmergeContext = grpc.aio.ServicerContext[pb.UnmergePatientsRequest, pb.UnmergePatientsResponse]
 QueryContext = grpc.aio.ServicerContext[pb.QueryRequest, pb.QueryResponse]
 LocateContext = grpc.aio.ServicerContext[pb.LocateInstancesRequest, pb.LocateInstancesResponse]
 ResultContext = grpc.aio.ServicerContext[pb.FetchResultRequest, pb.FetchResultResponse]
@@ -167,6 +177,38 @@ class ArchiveService(pb_grpc.ArchiveServiceServicer):
         async with aclosing(self._locator.locate(wanted_from_proto(request))) as batches:
             async for located in batches:
                 yield located_to_proto(located)
+
+    async def GetPatient(
+        self, request: pb.GetPatientRequest, context: PatientContext
+    ) -> pb.GetPatientResponse:
+        """See ``archive_service.proto``."""
+        kind = request.WhichOneof("patient")
+        if kind == "patient_key":
+            key = _our_id("patient_key", request.patient_key)
+            return history_to_proto(await self._store.patients.history(key))
+        patient_id, issuer = identity_from_proto(request.identity)
+        history = await self._store.patients.history_of_identity(patient_id, issuer)
+        return history_to_proto(history)
+
+    async def MergePatients(
+        self, request: pb.MergePatientsRequest, context: MergeContext
+    ) -> pb.MergePatientsResponse:
+        """See ``archive_service.proto``."""
+        merged = _our_id("merged_key", request.merged_key)
+        surviving = _our_id("surviving_key", request.surviving_key)
+        reason = reason_from_proto(request.reason)
+        subject = current_caller().subject
+        merge = await self._store.patients.merge(merged, surviving, reason, subject)
+        return pb.MergePatientsResponse(merge=merge_to_proto(merge))
+
+    async def UnmergePatients(
+        self, request: pb.UnmergePatientsRequest, context: UnmergeContext
+    ) -> pb.UnmergePatientsResponse:
+        """See ``archive_service.proto``."""
+        merged = _our_id("merged_key", request.merged_key)
+        merge = await self._store.patients.unmerge(merged, current_caller().subject)
+        undone = None if merge is None else merge_to_proto(merge)
+        return pb.UnmergePatientsResponse(merge=undone)
 
     async def _named_study(self, request: pb.GetStudyRequest) -> StudyRecord:
         kind = request.WhichOneof("study")

@@ -7,6 +7,7 @@ from typing import Final
 
 import asyncpg
 
+from services.coordinator.archive.patients import Patients
 from services.coordinator.archive.records import (
     instance_from_row,
     series_from_row,
@@ -42,6 +43,7 @@ class ArchiveStore:
     def __init__(self, pool: Pool, bounds: SearchBounds | None = None) -> None:
         self._pool = pool
         self.searches = Searches(pool, bounds)
+        self.patients = Patients(pool)
 
     async def lock_study(
         self, connection: Connection, study_id: str

@@ -31,10 +31,15 @@ class Evidence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StudyRecord:
-    """One study. DICOM values are as sent; ``study_id`` is ours."""
+    """One study. DICOM values are as sent; ``study_id`` and ``patient_id`` are ours.
+
+    Attributes:
+        patient_mismatch_count: Instances that came with another Patient ID or issuer.
+    """
 
     study_id: str
     study_instance_uid: str
+    patient_id: str
     patient_id_text: str
     issuer_of_patient_id: str
     patient_name: str
@@ -51,6 +56,7 @@ class StudyRecord:
     series_count: int
     instance_count: int
     conflict_count: int
+    patient_mismatch_count: int
     state: StudyState
     evidence: Evidence | None
     generation: int

@@ -22,6 +22,14 @@ class Term:
     parameters: tuple[object, ...] = ()
 
 
+def either(terms: Iterable[Term], other: Term) -> Term:
+    """Return one condition: all of some, or another one."""
+    every = list(terms)
+    text = " AND ".join(term.text for term in every)
+    parameters = tuple(value for term in every for value in term.parameters)
+    return Term(f"(({text}) OR {other.text})", parameters + other.parameters)
+
+
 def numbered(terms: Iterable[Term]) -> tuple[str, list[object]]:
     """Return conditions AND-ed with numbered places, and the parameters of those."""
     parameters: list[object] = []

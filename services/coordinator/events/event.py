@@ -18,6 +18,7 @@ class EventType(StrEnum):
     INSTANCE_CONFLICT = "INSTANCE_CONFLICT"
     STUDY_DELETED = "STUDY_DELETED"
     BLOB_DAMAGED = "BLOB_DAMAGED"
+    PATIENT_MISMATCH = "PATIENT_MISMATCH"
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,6 +182,8 @@ class Study(_message.Message):
     CONFLICT_COUNT_FIELD_NUMBER: _builtins.int
     STUDY_ID_TEXT_FIELD_NUMBER: _builtins.int
     REFERRING_PHYSICIAN_NAME_FIELD_NUMBER: _builtins.int
+    PATIENT_KEY_FIELD_NUMBER: _builtins.int
+    PATIENT_MISMATCH_COUNT_FIELD_NUMBER: _builtins.int
     study_id: _builtins.str
     """Our id, UUIDv7."""
     study_instance_uid: _builtins.str
@@ -220,6 +222,12 @@ class Study(_message.Message):
     """Study ID (0020,0010)."""
     referring_physician_name: _builtins.str
     """Referring Physician's Name (0008,0090)."""
+    patient_key: _builtins.str
+    """Our id of the patient as sent, UUIDv7."""
+    patient_mismatch_count: _builtins.int
+    """Number of instances that came under its Study Instance UID with another
+    Patient ID or issuer: not zero means that two patients may be mixed up.
+    """
     @_builtins.property
     def modalities(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Modalities in Study (0008,0061), sorted."""
@@ -257,10 +265,12 @@ class Study(_message.Message):
         conflict_count: _builtins.int = ...,
         study_id_text: _builtins.str = ...,
         referring_physician_name: _builtins.str = ...,
+        patient_key: _builtins.str = ...,
+        patient_mismatch_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["first_receive_time", b"first_receive_time", "last_receive_time", b"last_receive_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accession_number", b"accession_number", "conflict_count", b"conflict_count", "evidence", b"evidence", "first_receive_time", b"first_receive_time", "generation", b"generation", "instance_count", b"instance_count", "issuer_of_patient_id", b"issuer_of_patient_id", "last_receive_time", b"last_receive_time", "modalities", b"modalities", "patient_birth_date", b"patient_birth_date", "patient_id", b"patient_id", "patient_name", b"patient_name", "patient_sex", b"patient_sex", "referring_physician_name", b"referring_physician_name", "series_count", b"series_count", "state", b"state", "study_date", b"study_date", "study_description", b"study_description", "study_id", b"study_id", "study_id_text", b"study_id_text", "study_instance_uid", b"study_instance_uid", "study_time", b"study_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accession_number", b"accession_number", "conflict_count", b"conflict_count", "evidence", b"evidence", "first_receive_time", b"first_receive_time", "generation", b"generation", "instance_count", b"instance_count", "issuer_of_patient_id", b"issuer_of_patient_id", "last_receive_time", b"last_receive_time", "modalities", b"modalities", "patient_birth_date", b"patient_birth_date", "patient_id", b"patient_id", "patient_key", b"patient_key", "patient_mismatch_count", b"patient_mismatch_count", "patient_name", b"patient_name", "patient_sex", b"patient_sex", "referring_physician_name", b"referring_physician_name", "series_count", b"series_count", "state", b"state", "study_date", b"study_date", "study_description", b"study_description", "study_id", b"study_id", "study_id_text", b"study_id_text", "study_instance_uid", b"study_instance_uid", "study_time", b"study_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -383,6 +393,7 @@ class ListStudiesRequest(_message.Message):
     STUDY_DATE_FROM_FIELD_NUMBER: _builtins.int
     STUDY_DATE_TO_FIELD_NUMBER: _builtins.int
     ORDER_FIELD_NUMBER: _builtins.int
+    PATIENT_KEY_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most this many, 1 to 500. Zero means 50."""
     page_token: _builtins.str
@@ -408,6 +419,10 @@ class ListStudiesRequest(_message.Message):
     """Study Date (0008,0020) not after, YYYYMMDD."""
     order: Global___StudyOrder.ValueType
     """Order."""
+    patient_key: _builtins.str
+    """Only studies of this patient, our id, and of those merged into it, when
+    not empty.
+    """
     def __init__(
         self,
         *,
@@ -422,10 +437,11 @@ class ListStudiesRequest(_message.Message):
         study_date_from: _builtins.str = ...,
         study_date_to: _builtins.str = ...,
         order: Global___StudyOrder.ValueType = ...,
+        patient_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accession_number", b"accession_number", "modality", b"modality", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "patient_id", b"patient_id", "state", b"state", "study_date_from", b"study_date_from", "study_date_to", b"study_date_to", "study_instance_uid", b"study_instance_uid", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accession_number", b"accession_number", "modality", b"modality", "order", b"order", "page_size", b"page_size", "page_token", b"page_token", "patient_id", b"patient_id", "patient_key", b"patient_key", "state", b"state", "study_date_from", b"study_date_from", "study_date_to", b"study_date_to", "study_instance_uid", b"study_instance_uid", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -857,6 +873,260 @@ class Patient(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Patient: _TypeAlias = Patient  # noqa: Y015
+
+@_typing.final
+class PatientIdentity(_message.Message):
+    """PatientIdentity is a patient as senders name them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATIENT_ID_FIELD_NUMBER: _builtins.int
+    ISSUER_OF_PATIENT_ID_FIELD_NUMBER: _builtins.int
+    patient_id: _builtins.str
+    """Patient ID (0010,0020). Not empty."""
+    issuer_of_patient_id: _builtins.str
+    """Issuer of Patient ID (0010,0021)."""
+    def __init__(
+        self,
+        *,
+        patient_id: _builtins.str = ...,
+        issuer_of_patient_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["issuer_of_patient_id", b"issuer_of_patient_id", "patient_id", b"patient_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PatientIdentity: _TypeAlias = PatientIdentity  # noqa: Y015
+
+@_typing.final
+class PatientMerge(_message.Message):
+    """PatientMerge is a merge of two patients, in force or undone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERGE_ID_FIELD_NUMBER: _builtins.int
+    MERGED_KEY_FIELD_NUMBER: _builtins.int
+    SURVIVING_KEY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    MERGED_BY_FIELD_NUMBER: _builtins.int
+    MERGE_TIME_FIELD_NUMBER: _builtins.int
+    UNMERGED_BY_FIELD_NUMBER: _builtins.int
+    UNMERGE_TIME_FIELD_NUMBER: _builtins.int
+    merge_id: _builtins.str
+    """Our id, UUIDv7."""
+    merged_key: _builtins.str
+    """The patient that no longer stands for itself, our id."""
+    surviving_key: _builtins.str
+    """The patient that stands for it, our id."""
+    reason: _builtins.str
+    """Why, in the words of who merged. No patient data."""
+    merged_by: _builtins.str
+    """Subject of who merged."""
+    unmerged_by: _builtins.str
+    """Subject of who undid it; empty while in force."""
+    @_builtins.property
+    def merge_time(self) -> _timestamp_pb2.Timestamp:
+        """When they were merged."""
+
+    @_builtins.property
+    def unmerge_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was undone; unset while in force."""
+
+    def __init__(
+        self,
+        *,
+        merge_id: _builtins.str = ...,
+        merged_key: _builtins.str = ...,
+        surviving_key: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        merged_by: _builtins.str = ...,
+        merge_time: _timestamp_pb2.Timestamp | None = ...,
+        unmerged_by: _builtins.str = ...,
+        unmerge_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["merge_time", b"merge_time", "unmerge_time", b"unmerge_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merge_id", b"merge_id", "merge_time", b"merge_time", "merged_by", b"merged_by", "merged_key", b"merged_key", "reason", b"reason", "surviving_key", b"surviving_key", "unmerge_time", b"unmerge_time", "unmerged_by", b"unmerged_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PatientMerge: _TypeAlias = PatientMerge  # noqa: Y015
+
+@_typing.final
+class GetPatientRequest(_message.Message):
+    """GetPatientRequest is the request for GetPatient."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATIENT_KEY_FIELD_NUMBER: _builtins.int
+    IDENTITY_FIELD_NUMBER: _builtins.int
+    patient_key: _builtins.str
+    """Our id."""
+    @_builtins.property
+    def identity(self) -> Global___PatientIdentity:
+        """As senders name it."""
+
+    def __init__(
+        self,
+        *,
+        patient_key: _builtins.str = ...,
+        identity: Global___PatientIdentity | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "patient", b"patient", "patient_key", b"patient_key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity", "patient", b"patient", "patient_key", b"patient_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_patient: _TypeAlias = _typing.Literal["patient_key", "identity"]  # noqa: Y015
+    _WhichOneofArgType_patient: _TypeAlias = _typing.Literal["patient", b"patient"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_patient) -> _WhichOneofReturnType_patient | None: ...
+
+Global___GetPatientRequest: _TypeAlias = GetPatientRequest  # noqa: Y015
+
+@_typing.final
+class GetPatientResponse(_message.Message):
+    """GetPatientResponse is the response for GetPatient."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATIENT_FIELD_NUMBER: _builtins.int
+    IDENTITIES_FIELD_NUMBER: _builtins.int
+    STUDIES_FIELD_NUMBER: _builtins.int
+    MERGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def patient(self) -> Global___Patient:
+        """The patient; its numbers count all identities."""
+
+    @_builtins.property
+    def identities(self) -> _containers.RepeatedCompositeFieldContainer[Global___Patient]:
+        """The patient's own identity, then those merged into it. At most 1,000."""
+
+    @_builtins.property
+    def studies(self) -> _containers.RepeatedCompositeFieldContainer[Global___Study]:
+        """Studies of all identities, the latest Study Date first. At most 500; more
+        of them by ListStudies with the patient's key.
+        """
+
+    @_builtins.property
+    def merges(self) -> _containers.RepeatedCompositeFieldContainer[Global___PatientMerge]:
+        """Merges of all identities, undone ones too, the latest first. At most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        patient: Global___Patient | None = ...,
+        identities: _abc.Iterable[Global___Patient] | None = ...,
+        studies: _abc.Iterable[Global___Study] | None = ...,
+        merges: _abc.Iterable[Global___PatientMerge] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["patient", b"patient"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["identities", b"identities", "merges", b"merges", "patient", b"patient", "studies", b"studies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetPatientResponse: _TypeAlias = GetPatientResponse  # noqa: Y015
+
+@_typing.final
+class MergePatientsRequest(_message.Message):
+    """MergePatientsRequest is the request for MergePatients."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERGED_KEY_FIELD_NUMBER: _builtins.int
+    SURVIVING_KEY_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    merged_key: _builtins.str
+    """The patient that no longer stands for itself, our id."""
+    surviving_key: _builtins.str
+    """The patient that stands for it, our id. Not one that is merged itself."""
+    reason: _builtins.str
+    """Why: 1 to 256 characters. No patient data."""
+    def __init__(
+        self,
+        *,
+        merged_key: _builtins.str = ...,
+        surviving_key: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merged_key", b"merged_key", "reason", b"reason", "surviving_key", b"surviving_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergePatientsRequest: _TypeAlias = MergePatientsRequest  # noqa: Y015
+
+@_typing.final
+class MergePatientsResponse(_message.Message):
+    """MergePatientsResponse is the response for MergePatients."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def merge(self) -> Global___PatientMerge:
+        """The merge in force."""
+
+    def __init__(
+        self,
+        *,
+        merge: Global___PatientMerge | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["merge", b"merge"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merge", b"merge"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergePatientsResponse: _TypeAlias = MergePatientsResponse  # noqa: Y015
+
+@_typing.final
+class UnmergePatientsRequest(_message.Message):
+    """UnmergePatientsRequest is the request for UnmergePatients."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERGED_KEY_FIELD_NUMBER: _builtins.int
+    merged_key: _builtins.str
+    """The patient that was merged, our id."""
+    def __init__(
+        self,
+        *,
+        merged_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merged_key", b"merged_key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnmergePatientsRequest: _TypeAlias = UnmergePatientsRequest  # noqa: Y015
+
+@_typing.final
+class UnmergePatientsResponse(_message.Message):
+    """UnmergePatientsResponse is the response for UnmergePatients."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MERGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def merge(self) -> Global___PatientMerge:
+        """The latest merge of it, undone; unset when it was never merged."""
+
+    def __init__(
+        self,
+        *,
+        merge: Global___PatientMerge | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["merge", b"merge"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merge", b"merge"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnmergePatientsResponse: _TypeAlias = UnmergePatientsResponse  # noqa: Y015
 
 @_typing.final
 class QueryRow(_message.Message):

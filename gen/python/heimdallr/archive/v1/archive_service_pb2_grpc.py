@@ -65,6 +65,21 @@ class ArchiveServiceStub:
                 request_serializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.QueryRequest.SerializeToString,
                 response_deserializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.QueryResponse.FromString,
                 _registered_method=True)
+        self.GetPatient = channel.unary_unary(
+                '/heimdallr.archive.v1.ArchiveService/GetPatient',
+                request_serializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.GetPatientRequest.SerializeToString,
+                response_deserializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.GetPatientResponse.FromString,
+                _registered_method=True)
+        self.MergePatients = channel.unary_unary(
+                '/heimdallr.archive.v1.ArchiveService/MergePatients',
+                request_serializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.MergePatientsRequest.SerializeToString,
+                response_deserializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.MergePatientsResponse.FromString,
+                _registered_method=True)
+        self.UnmergePatients = channel.unary_unary(
+                '/heimdallr.archive.v1.ArchiveService/UnmergePatients',
+                request_serializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.UnmergePatientsRequest.SerializeToString,
+                response_deserializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.UnmergePatientsResponse.FromString,
+                _registered_method=True)
         self.LocateInstances = channel.unary_stream(
                 '/heimdallr.archive.v1.ArchiveService/LocateInstances',
                 request_serializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.LocateInstancesRequest.SerializeToString,
@@ -132,6 +147,37 @@ class ArchiveServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetPatient(self, request, context):
+        """GetPatient returns a patient with the history: the studies of every
+        identity that was merged into it. A merged identity is answered with the
+        patient that stands for it. The same Patient ID from two issuers is two
+        patients.
+        Fails with ERROR_REASON_PATIENT_NOT_FOUND or ERROR_REASON_INVALID_FIELD.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MergePatients(self, request, context):
+        """MergePatients lets one patient stand for another from now on: queries by
+        its Patient ID find the studies of both. Nothing that was sent is changed,
+        and the merge can be undone. Idempotent: a merge in force stays.
+        Fails with ERROR_REASON_PATIENT_NOT_FOUND, or ERROR_REASON_INVALID_FIELD
+        for a patient that is merged already.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnmergePatients(self, request, context):
+        """UnmergePatients undoes a merge: the identity and what had been merged into
+        it before stand for themselves again. Idempotent.
+        Fails with ERROR_REASON_PATIENT_NOT_FOUND or ERROR_REASON_INVALID_FIELD.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def LocateInstances(self, request, context):
         """LocateInstances finds the bytes of instances by their UIDs, for what hands
         them on: C-MOVE, C-GET, WADO-RS, storage commitment. In batches, ordered
@@ -174,6 +220,21 @@ def add_ArchiveServiceServicer_to_server(servicer, server):
                     servicer.Query,
                     request_deserializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.QueryRequest.FromString,
                     response_serializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.QueryResponse.SerializeToString,
+            ),
+            'GetPatient': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPatient,
+                    request_deserializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.GetPatientRequest.FromString,
+                    response_serializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.GetPatientResponse.SerializeToString,
+            ),
+            'MergePatients': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergePatients,
+                    request_deserializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.MergePatientsRequest.FromString,
+                    response_serializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.MergePatientsResponse.SerializeToString,
+            ),
+            'UnmergePatients': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnmergePatients,
+                    request_deserializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.UnmergePatientsRequest.FromString,
+                    response_serializer=heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.UnmergePatientsResponse.SerializeToString,
             ),
             'LocateInstances': grpc.unary_stream_rpc_method_handler(
                     servicer.LocateInstances,
@@ -344,6 +405,87 @@ class ArchiveService:
             '/heimdallr.archive.v1.ArchiveService/Query',
             heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.QueryRequest.SerializeToString,
             heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.QueryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPatient(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/heimdallr.archive.v1.ArchiveService/GetPatient',
+            heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.GetPatientRequest.SerializeToString,
+            heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.GetPatientResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergePatients(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/heimdallr.archive.v1.ArchiveService/MergePatients',
+            heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.MergePatientsRequest.SerializeToString,
+            heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.MergePatientsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnmergePatients(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/heimdallr.archive.v1.ArchiveService/UnmergePatients',
+            heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.UnmergePatientsRequest.SerializeToString,
+            heimdallr_dot_archive_dot_v1_dot_archive__service__pb2.UnmergePatientsResponse.FromString,
             options,
             channel_credentials,
             insecure,

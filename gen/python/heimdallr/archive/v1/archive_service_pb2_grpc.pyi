@@ -65,6 +65,25 @@ class ArchiveServiceStub:
     Rows come in a stable order, in batches, as they are read.
     Fails with ERROR_REASON_INVALID_FIELD.
     """
+    GetPatient: _grpc.UnaryUnaryMultiCallable[_archive_service_pb2.GetPatientRequest, _archive_service_pb2.GetPatientResponse]
+    """GetPatient returns a patient with the history: the studies of every
+    identity that was merged into it. A merged identity is answered with the
+    patient that stands for it. The same Patient ID from two issuers is two
+    patients.
+    Fails with ERROR_REASON_PATIENT_NOT_FOUND or ERROR_REASON_INVALID_FIELD.
+    """
+    MergePatients: _grpc.UnaryUnaryMultiCallable[_archive_service_pb2.MergePatientsRequest, _archive_service_pb2.MergePatientsResponse]
+    """MergePatients lets one patient stand for another from now on: queries by
+    its Patient ID find the studies of both. Nothing that was sent is changed,
+    and the merge can be undone. Idempotent: a merge in force stays.
+    Fails with ERROR_REASON_PATIENT_NOT_FOUND, or ERROR_REASON_INVALID_FIELD
+    for a patient that is merged already.
+    """
+    UnmergePatients: _grpc.UnaryUnaryMultiCallable[_archive_service_pb2.UnmergePatientsRequest, _archive_service_pb2.UnmergePatientsResponse]
+    """UnmergePatients undoes a merge: the identity and what had been merged into
+    it before stand for themselves again. Idempotent.
+    Fails with ERROR_REASON_PATIENT_NOT_FOUND or ERROR_REASON_INVALID_FIELD.
+    """
     LocateInstances: _grpc.UnaryStreamMultiCallable[_archive_service_pb2.LocateInstancesRequest, _archive_service_pb2.LocateInstancesResponse]
     """LocateInstances finds the bytes of instances by their UIDs, for what hands
     them on: C-MOVE, C-GET, WADO-RS, storage commitment. In batches, ordered
@@ -108,6 +127,25 @@ class ArchiveServiceAsyncStub(ArchiveServiceStub):
     the matching kinds of C-FIND and QIDO-RS (PS3.4 C.2.2.2, PS3.18 8.3.4).
     Rows come in a stable order, in batches, as they are read.
     Fails with ERROR_REASON_INVALID_FIELD.
+    """
+    GetPatient: _aio.UnaryUnaryMultiCallable[_archive_service_pb2.GetPatientRequest, _archive_service_pb2.GetPatientResponse]  # type: ignore[assignment]
+    """GetPatient returns a patient with the history: the studies of every
+    identity that was merged into it. A merged identity is answered with the
+    patient that stands for it. The same Patient ID from two issuers is two
+    patients.
+    Fails with ERROR_REASON_PATIENT_NOT_FOUND or ERROR_REASON_INVALID_FIELD.
+    """
+    MergePatients: _aio.UnaryUnaryMultiCallable[_archive_service_pb2.MergePatientsRequest, _archive_service_pb2.MergePatientsResponse]  # type: ignore[assignment]
+    """MergePatients lets one patient stand for another from now on: queries by
+    its Patient ID find the studies of both. Nothing that was sent is changed,
+    and the merge can be undone. Idempotent: a merge in force stays.
+    Fails with ERROR_REASON_PATIENT_NOT_FOUND, or ERROR_REASON_INVALID_FIELD
+    for a patient that is merged already.
+    """
+    UnmergePatients: _aio.UnaryUnaryMultiCallable[_archive_service_pb2.UnmergePatientsRequest, _archive_service_pb2.UnmergePatientsResponse]  # type: ignore[assignment]
+    """UnmergePatients undoes a merge: the identity and what had been merged into
+    it before stand for themselves again. Idempotent.
+    Fails with ERROR_REASON_PATIENT_NOT_FOUND or ERROR_REASON_INVALID_FIELD.
     """
     LocateInstances: _aio.UnaryStreamMultiCallable[_archive_service_pb2.LocateInstancesRequest, _archive_service_pb2.LocateInstancesResponse]  # type: ignore[assignment]
     """LocateInstances finds the bytes of instances by their UIDs, for what hands
@@ -185,6 +223,43 @@ class ArchiveServiceServicer(metaclass=_abc_1.ABCMeta):
         the matching kinds of C-FIND and QIDO-RS (PS3.4 C.2.2.2, PS3.18 8.3.4).
         Rows come in a stable order, in batches, as they are read.
         Fails with ERROR_REASON_INVALID_FIELD.
+        """
+
+    @_abc_1.abstractmethod
+    def GetPatient(
+        self,
+        request: _archive_service_pb2.GetPatientRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_archive_service_pb2.GetPatientResponse, _abc.Awaitable[_archive_service_pb2.GetPatientResponse]]:
+        """GetPatient returns a patient with the history: the studies of every
+        identity that was merged into it. A merged identity is answered with the
+        patient that stands for it. The same Patient ID from two issuers is two
+        patients.
+        Fails with ERROR_REASON_PATIENT_NOT_FOUND or ERROR_REASON_INVALID_FIELD.
+        """
+
+    @_abc_1.abstractmethod
+    def MergePatients(
+        self,
+        request: _archive_service_pb2.MergePatientsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_archive_service_pb2.MergePatientsResponse, _abc.Awaitable[_archive_service_pb2.MergePatientsResponse]]:
+        """MergePatients lets one patient stand for another from now on: queries by
+        its Patient ID find the studies of both. Nothing that was sent is changed,
+        and the merge can be undone. Idempotent: a merge in force stays.
+        Fails with ERROR_REASON_PATIENT_NOT_FOUND, or ERROR_REASON_INVALID_FIELD
+        for a patient that is merged already.
+        """
+
+    @_abc_1.abstractmethod
+    def UnmergePatients(
+        self,
+        request: _archive_service_pb2.UnmergePatientsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_archive_service_pb2.UnmergePatientsResponse, _abc.Awaitable[_archive_service_pb2.UnmergePatientsResponse]]:
+        """UnmergePatients undoes a merge: the identity and what had been merged into
+        it before stand for themselves again. Idempotent.
+        Fails with ERROR_REASON_PATIENT_NOT_FOUND or ERROR_REASON_INVALID_FIELD.
         """
 
     @_abc_1.abstractmethod

@@ -42,6 +42,8 @@ class _EventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventType.V
     """A study was deleted, by a person or a retention rule."""
     EVENT_TYPE_BLOB_DAMAGED: _EventType.ValueType  # 8
     """Bytes of a study do not match their hash any more, or are gone."""
+    EVENT_TYPE_PATIENT_MISMATCH: _EventType.ValueType  # 9
+    """An instance came with another Patient ID or issuer than its study's."""
 
 class EventType(_EventType, metaclass=_EventTypeEnumTypeWrapper):
     """EventType tells what happened."""
@@ -64,6 +66,8 @@ EVENT_TYPE_STUDY_DELETED: EventType.ValueType  # 7
 """A study was deleted, by a person or a retention rule."""
 EVENT_TYPE_BLOB_DAMAGED: EventType.ValueType  # 8
 """Bytes of a study do not match their hash any more, or are gone."""
+EVENT_TYPE_PATIENT_MISMATCH: EventType.ValueType  # 9
+"""An instance came with another Patient ID or issuer than its study's."""
 Global___EventType: _TypeAlias = EventType  # noqa: Y015
 
 @_typing.final

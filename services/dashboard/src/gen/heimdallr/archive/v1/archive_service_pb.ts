@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file heimdallr/archive/v1/archive_service.proto.
  */
 export const file_heimdallr_archive_v1_archive_service: GenFile = /*@__PURE__*/
-  fileDesc("CipoZWltZGFsbHIvYXJjaGl2ZS92MS9hcmNoaXZlX3NlcnZpY2UucHJvdG8SFGhlaW1kYWxsci5hcmNoaXZlLnYxIoQFCgVTdHVkeRIQCghzdHVkeV9pZBgBIAEoCRIaChJzdHVkeV9pbnN0YW5jZV91aWQYAiABKAkSEgoKcGF0aWVudF9pZBgDIAEoCRIcChRpc3N1ZXJfb2ZfcGF0aWVudF9pZBgEIAEoCRIUCgxwYXRpZW50X25hbWUYBSABKAkSGgoScGF0aWVudF9iaXJ0aF9kYXRlGAYgASgJEhMKC3BhdGllbnRfc2V4GAcgASgJEhIKCnN0dWR5X2RhdGUYCCABKAkSEgoKc3R1ZHlfdGltZRgJIAEoCRIYChBhY2Nlc3Npb25fbnVtYmVyGAogASgJEhkKEXN0dWR5X2Rlc2NyaXB0aW9uGAsgASgJEhIKCm1vZGFsaXRpZXMYDCADKAkSFAoMc2VyaWVzX2NvdW50GA0gASgFEhYKDmluc3RhbmNlX2NvdW50GA4gASgFEi8KBXN0YXRlGA8gASgOMiAuaGVpbWRhbGxyLmFyY2hpdmUudjEuU3R1ZHlTdGF0ZRIwCghldmlkZW5jZRgQIAEoDjIeLmhlaW1kYWxsci5hcmNoaXZlLnYxLkV2aWRlbmNlEhIKCmdlbmVyYXRpb24YESABKAUSNgoSZmlyc3RfcmVjZWl2ZV90aW1lGBIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1ChFsYXN0X3JlY2VpdmVfdGltZRgTIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOY29uZmxpY3RfY291bnQYFCABKAUSFQoNc3R1ZHlfaWRfdGV4dBgVIAEoCRIgChhyZWZlcnJpbmdfcGh5c2ljaWFuX25hbWUYFiABKAkihgIKBlNlcmllcxIRCglzZXJpZXNfaWQYASABKAkSGwoTc2VyaWVzX2luc3RhbmNlX3VpZBgCIAEoCRIQCghtb2RhbGl0eRgDIAEoCRIaChJzZXJpZXNfZGVzY3JpcHRpb24YBCABKAkSGgoNc2VyaWVzX251bWJlchgFIAEoBUgAiAEBEhoKEmJvZHlfcGFydF9leGFtaW5lZBgGIAEoCRIWCg5pbnN0YW5jZV9jb3VudBgHIAEoBRI8CgphdHRyaWJ1dGVzGAggASgLMiguaGVpbWRhbGxyLmltYWdpbmcudjEuSW5zdGFuY2VBdHRyaWJ1dGVzQhAKDl9zZXJpZXNfbnVtYmVyItABCghJbnN0YW5jZRITCgtpbnN0YW5jZV9pZBgBIAEoCRI8CgphdHRyaWJ1dGVzGAIgASgLMiguaGVpbWRhbGxyLmltYWdpbmcudjEuSW5zdGFuY2VBdHRyaWJ1dGVzEisKBGJsb2IYAyABKAsyHS5oZWltZGFsbHIuaW1hZ2luZy52MS5CbG9iUmVmEhIKCmdlbmVyYXRpb24YBCABKAUSMAoMcmVjZWl2ZV90aW1lGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCK3AgoSTGlzdFN0dWRpZXNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJEi8KBXN0YXRlGAMgASgOMiAuaGVpbWRhbGxyLmFyY2hpdmUudjEuU3R1ZHlTdGF0ZRIaChJzdHVkeV9pbnN0YW5jZV91aWQYBCABKAkSEgoKcGF0aWVudF9pZBgFIAEoCRIYChBhY2Nlc3Npb25fbnVtYmVyGAYgASgJEhAKCG1vZGFsaXR5GAcgASgJEgwKBHRleHQYCCABKAkSFwoPc3R1ZHlfZGF0ZV9mcm9tGAkgASgJEhUKDXN0dWR5X2RhdGVfdG8YCiABKAkSLwoFb3JkZXIYCyABKA4yIC5oZWltZGFsbHIuYXJjaGl2ZS52MS5TdHVkeU9yZGVyIlwKE0xpc3RTdHVkaWVzUmVzcG9uc2USLAoHc3R1ZGllcxgBIAMoCzIbLmhlaW1kYWxsci5hcmNoaXZlLnYxLlN0dWR5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJMCg9HZXRTdHVkeVJlcXVlc3QSEgoIc3R1ZHlfaWQYASABKAlIABIcChJzdHVkeV9pbnN0YW5jZV91aWQYAiABKAlIAEIHCgVzdHVkeSJsChBHZXRTdHVkeVJlc3BvbnNlEioKBXN0dWR5GAEgASgLMhsuaGVpbWRhbGxyLmFyY2hpdmUudjEuU3R1ZHkSLAoGc2VyaWVzGAIgAygLMhwuaGVpbWRhbGxyLmFyY2hpdmUudjEuU2VyaWVzIlAKFExpc3RJbnN0YW5jZXNSZXF1ZXN0EhEKCXNlcmllc19pZBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJjChVMaXN0SW5zdGFuY2VzUmVzcG9uc2USMQoJaW5zdGFuY2VzGAEgAygLMh4uaGVpbWRhbGxyLmFyY2hpdmUudjEuSW5zdGFuY2USFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjsKFEZldGNoSW5zdGFuY2VSZXF1ZXN0EhMKC2luc3RhbmNlX2lkGAEgASgJEg4KBm9mZnNldBgCIAEoAyIlChVGZXRjaEluc3RhbmNlUmVzcG9uc2USDAoEZGF0YRgBIAEoDCI2ChJGZXRjaFJlc3VsdFJlcXVlc3QSEAoIc3R1ZHlfaWQYASABKAkSDgoGc2hhMjU2GAIgASgJIiMKE0ZldGNoUmVzdWx0UmVzcG9uc2USDAoEZGF0YRgBIAEoDCKoAQoOQXR0cmlidXRlTWF0Y2gSDwoHa2V5d29yZBgBIAEoCRIxCgZ2YWx1ZXMYAiABKAsyHy5oZWltZGFsbHIuYXJjaGl2ZS52MS5WYWx1ZUxpc3RIABISCgh3aWxkY2FyZBgDIAEoCUgAEjEKBXJhbmdlGAQgASgLMiAuaGVpbWRhbGxyLmFyY2hpdmUudjEuVmFsdWVSYW5nZUgAQgsKCWNvbmRpdGlvbiIbCglWYWx1ZUxpc3QSDgoGdmFsdWVzGAEgAygJIiYKClZhbHVlUmFuZ2USDAoEZnJvbRgBIAEoCRIKCgJ0bxgCIAEoCSKqAQoMUXVlcnlSZXF1ZXN0Ei8KBWxldmVsGAEgASgOMiAuaGVpbWRhbGxyLmFyY2hpdmUudjEuUXVlcnlMZXZlbBI1CgdtYXRjaGVzGAIgAygLMiQuaGVpbWRhbGxyLmFyY2hpdmUudjEuQXR0cmlidXRlTWF0Y2gSEwoLZnV6enlfbmFtZXMYAyABKAgSDQoFbGltaXQYBCABKAUSDgoGb2Zmc2V0GAUgASgFItoBCgdQYXRpZW50EhMKC3BhdGllbnRfa2V5GAEgASgJEhIKCnBhdGllbnRfaWQYAiABKAkSHAoUaXNzdWVyX29mX3BhdGllbnRfaWQYAyABKAkSFAoMcGF0aWVudF9uYW1lGAQgASgJEhoKEnBhdGllbnRfYmlydGhfZGF0ZRgFIAEoCRITCgtwYXRpZW50X3NleBgGIAEoCRITCgtzdHVkeV9jb3VudBgHIAEoBRIUCgxzZXJpZXNfY291bnQYCCABKAUSFgoOaW5zdGFuY2VfY291bnQYCSABKAUixgEKCFF1ZXJ5Um93Ei4KB3BhdGllbnQYASABKAsyHS5oZWltZGFsbHIuYXJjaGl2ZS52MS5QYXRpZW50EioKBXN0dWR5GAIgASgLMhsuaGVpbWRhbGxyLmFyY2hpdmUudjEuU3R1ZHkSLAoGc2VyaWVzGAMgASgLMhwuaGVpbWRhbGxyLmFyY2hpdmUudjEuU2VyaWVzEjAKCGluc3RhbmNlGAQgASgLMh4uaGVpbWRhbGxyLmFyY2hpdmUudjEuSW5zdGFuY2UiPQoNUXVlcnlSZXNwb25zZRIsCgRyb3dzGAEgAygLMh4uaGVpbWRhbGxyLmFyY2hpdmUudjEuUXVlcnlSb3ciggEKFkxvY2F0ZUluc3RhbmNlc1JlcXVlc3QSGwoTc3R1ZHlfaW5zdGFuY2VfdWlkcxgBIAMoCRIcChRzZXJpZXNfaW5zdGFuY2VfdWlkcxgCIAMoCRIZChFzb3BfaW5zdGFuY2VfdWlkcxgDIAMoCRISCgpwYXRpZW50X2lkGAQgASgJIpkCCg9Mb2NhdGVkSW5zdGFuY2USGgoSc3R1ZHlfaW5zdGFuY2VfdWlkGAEgASgJEhsKE3Nlcmllc19pbnN0YW5jZV91aWQYAiABKAkSGAoQc29wX2luc3RhbmNlX3VpZBgDIAEoCRIVCg1zb3BfY2xhc3NfdWlkGAQgASgJEhsKE3RyYW5zZmVyX3N5bnRheF91aWQYBSABKAkSGAoQbnVtYmVyX29mX2ZyYW1lcxgGIAEoBRIrCgRibG9iGAcgASgLMh0uaGVpbWRhbGxyLmltYWdpbmcudjEuQmxvYlJlZhITCgtpbnN0YW5jZV9pZBgIIAEoCRIQCghzdHVkeV9pZBgJIAEoCRIRCglzZXJpZXNfaWQYCiABKAkiUwoXTG9jYXRlSW5zdGFuY2VzUmVzcG9uc2USOAoJaW5zdGFuY2VzGAEgAygLMiUuaGVpbWRhbGxyLmFyY2hpdmUudjEuTG9jYXRlZEluc3RhbmNlKqcBCgpTdHVkeVN0YXRlEhsKF1NUVURZX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVU1RVRFlfU1RBVEVfUkVDRUlWSU5HEAESGAoUU1RVRFlfU1RBVEVfQ09NUExFVEUQAhIaChZTVFVEWV9TVEFURV9QUk9DRVNTSU5HEAMSFQoRU1RVRFlfU1RBVEVfUkVBRFkQBBIUChBTVFVEWV9TVEFURV9IRUxEEAUqjwEKCEV2aWRlbmNlEhgKFEVWSURFTkNFX1VOU1BFQ0lGSUVEEAASFQoRRVZJREVOQ0VfTUFOSUZFU1QQARISCg5FVklERU5DRV9DT1VOVBACEhUKEUVWSURFTkNFX1JFTEVBU0VEEAMSEgoORVZJREVOQ0VfUVVJRVQQBBITCg9FVklERU5DRV9QRVJTT04QBSqZAQoKU3R1ZHlPcmRlchIbChdTVFVEWV9PUkRFUl9VTlNQRUNJRklFRBAAEiMKH1NUVURZX09SREVSX1JFQ0VJVkVEX0RFU0NFTkRJTkcQARIiCh5TVFVEWV9PUkRFUl9SRUNFSVZFRF9BU0NFTkRJTkcQAhIlCiFTVFVEWV9PUkRFUl9TVFVEWV9EQVRFX0RFU0NFTkRJTkcQAyqLAQoKUXVlcnlMZXZlbBIbChdRVUVSWV9MRVZFTF9VTlNQRUNJRklFRBAAEhcKE1FVRVJZX0xFVkVMX1BBVElFTlQQARIVChFRVUVSWV9MRVZFTF9TVFVEWRACEhYKElFVRVJZX0xFVkVMX1NFUklFUxADEhgKFFFVRVJZX0xFVkVMX0lOU1RBTkNFEAQyrAYKDkFyY2hpdmVTZXJ2aWNlEm8KC0xpc3RTdHVkaWVzEiguaGVpbWRhbGxyLmFyY2hpdmUudjEuTGlzdFN0dWRpZXNSZXF1ZXN0GikuaGVpbWRhbGxyLmFyY2hpdmUudjEuTGlzdFN0dWRpZXNSZXNwb25zZSILkAIB6OAYAfDgGAMSZgoIR2V0U3R1ZHkSJS5oZWltZGFsbHIuYXJjaGl2ZS52MS5HZXRTdHVkeVJlcXVlc3QaJi5oZWltZGFsbHIuYXJjaGl2ZS52MS5HZXRTdHVkeVJlc3BvbnNlIguQAgHo4BgB8OAYBBJ1Cg1MaXN0SW5zdGFuY2VzEiouaGVpbWRhbGxyLmFyY2hpdmUudjEuTGlzdEluc3RhbmNlc1JlcXVlc3QaKy5oZWltZGFsbHIuYXJjaGl2ZS52MS5MaXN0SW5zdGFuY2VzUmVzcG9uc2UiC5ACAejgGAHw4BgEEncKDUZldGNoSW5zdGFuY2USKi5oZWltZGFsbHIuYXJjaGl2ZS52MS5GZXRjaEluc3RhbmNlUmVxdWVzdBorLmhlaW1kYWxsci5hcmNoaXZlLnYxLkZldGNoSW5zdGFuY2VSZXNwb25zZSILkAIB6OAYAfDgGAUwARJxCgtGZXRjaFJlc3VsdBIoLmhlaW1kYWxsci5hcmNoaXZlLnYxLkZldGNoUmVzdWx0UmVxdWVzdBopLmhlaW1kYWxsci5hcmNoaXZlLnYxLkZldGNoUmVzdWx0UmVzcG9uc2UiC5ACAejgGAHw4BgFMAESXwoFUXVlcnkSIi5oZWltZGFsbHIuYXJjaGl2ZS52MS5RdWVyeVJlcXVlc3QaIy5oZWltZGFsbHIuYXJjaGl2ZS52MS5RdWVyeVJlc3BvbnNlIguQAgHo4BgB8OAYAzABEn0KD0xvY2F0ZUluc3RhbmNlcxIsLmhlaW1kYWxsci5hcmNoaXZlLnYxLkxvY2F0ZUluc3RhbmNlc1JlcXVlc3QaLS5oZWltZGFsbHIuYXJjaGl2ZS52MS5Mb2NhdGVJbnN0YW5jZXNSZXNwb25zZSILkAIB6OAYAfDgGAUwAWIGcHJvdG8z", [file_google_protobuf_timestamp, file_heimdallr_access_v1_options, file_heimdallr_imaging_v1_blob_ref, file_heimdallr_imaging_v1_instance_attributes]);
+  fileDesc("CipoZWltZGFsbHIvYXJjaGl2ZS92MS9hcmNoaXZlX3NlcnZpY2UucHJvdG8SFGhlaW1kYWxsci5hcmNoaXZlLnYxIrkFCgVTdHVkeRIQCghzdHVkeV9pZBgBIAEoCRIaChJzdHVkeV9pbnN0YW5jZV91aWQYAiABKAkSEgoKcGF0aWVudF9pZBgDIAEoCRIcChRpc3N1ZXJfb2ZfcGF0aWVudF9pZBgEIAEoCRIUCgxwYXRpZW50X25hbWUYBSABKAkSGgoScGF0aWVudF9iaXJ0aF9kYXRlGAYgASgJEhMKC3BhdGllbnRfc2V4GAcgASgJEhIKCnN0dWR5X2RhdGUYCCABKAkSEgoKc3R1ZHlfdGltZRgJIAEoCRIYChBhY2Nlc3Npb25fbnVtYmVyGAogASgJEhkKEXN0dWR5X2Rlc2NyaXB0aW9uGAsgASgJEhIKCm1vZGFsaXRpZXMYDCADKAkSFAoMc2VyaWVzX2NvdW50GA0gASgFEhYKDmluc3RhbmNlX2NvdW50GA4gASgFEi8KBXN0YXRlGA8gASgOMiAuaGVpbWRhbGxyLmFyY2hpdmUudjEuU3R1ZHlTdGF0ZRIwCghldmlkZW5jZRgQIAEoDjIeLmhlaW1kYWxsci5hcmNoaXZlLnYxLkV2aWRlbmNlEhIKCmdlbmVyYXRpb24YESABKAUSNgoSZmlyc3RfcmVjZWl2ZV90aW1lGBIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1ChFsYXN0X3JlY2VpdmVfdGltZRgTIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOY29uZmxpY3RfY291bnQYFCABKAUSFQoNc3R1ZHlfaWRfdGV4dBgVIAEoCRIgChhyZWZlcnJpbmdfcGh5c2ljaWFuX25hbWUYFiABKAkSEwoLcGF0aWVudF9rZXkYFyABKAkSHgoWcGF0aWVudF9taXNtYXRjaF9jb3VudBgYIAEoBSKGAgoGU2VyaWVzEhEKCXNlcmllc19pZBgBIAEoCRIbChNzZXJpZXNfaW5zdGFuY2VfdWlkGAIgASgJEhAKCG1vZGFsaXR5GAMgASgJEhoKEnNlcmllc19kZXNjcmlwdGlvbhgEIAEoCRIaCg1zZXJpZXNfbnVtYmVyGAUgASgFSACIAQESGgoSYm9keV9wYXJ0X2V4YW1pbmVkGAYgASgJEhYKDmluc3RhbmNlX2NvdW50GAcgASgFEjwKCmF0dHJpYnV0ZXMYCCABKAsyKC5oZWltZGFsbHIuaW1hZ2luZy52MS5JbnN0YW5jZUF0dHJpYnV0ZXNCEAoOX3Nlcmllc19udW1iZXIi0AEKCEluc3RhbmNlEhMKC2luc3RhbmNlX2lkGAEgASgJEjwKCmF0dHJpYnV0ZXMYAiABKAsyKC5oZWltZGFsbHIuaW1hZ2luZy52MS5JbnN0YW5jZUF0dHJpYnV0ZXMSKwoEYmxvYhgDIAEoCzIdLmhlaW1kYWxsci5pbWFnaW5nLnYxLkJsb2JSZWYSEgoKZ2VuZXJhdGlvbhgEIAEoBRIwCgxyZWNlaXZlX3RpbWUYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIswCChJMaXN0U3R1ZGllc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkSLwoFc3RhdGUYAyABKA4yIC5oZWltZGFsbHIuYXJjaGl2ZS52MS5TdHVkeVN0YXRlEhoKEnN0dWR5X2luc3RhbmNlX3VpZBgEIAEoCRISCgpwYXRpZW50X2lkGAUgASgJEhgKEGFjY2Vzc2lvbl9udW1iZXIYBiABKAkSEAoIbW9kYWxpdHkYByABKAkSDAoEdGV4dBgIIAEoCRIXCg9zdHVkeV9kYXRlX2Zyb20YCSABKAkSFQoNc3R1ZHlfZGF0ZV90bxgKIAEoCRIvCgVvcmRlchgLIAEoDjIgLmhlaW1kYWxsci5hcmNoaXZlLnYxLlN0dWR5T3JkZXISEwoLcGF0aWVudF9rZXkYDCABKAkiXAoTTGlzdFN0dWRpZXNSZXNwb25zZRIsCgdzdHVkaWVzGAEgAygLMhsuaGVpbWRhbGxyLmFyY2hpdmUudjEuU3R1ZHkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkwKD0dldFN0dWR5UmVxdWVzdBISCghzdHVkeV9pZBgBIAEoCUgAEhwKEnN0dWR5X2luc3RhbmNlX3VpZBgCIAEoCUgAQgcKBXN0dWR5ImwKEEdldFN0dWR5UmVzcG9uc2USKgoFc3R1ZHkYASABKAsyGy5oZWltZGFsbHIuYXJjaGl2ZS52MS5TdHVkeRIsCgZzZXJpZXMYAiADKAsyHC5oZWltZGFsbHIuYXJjaGl2ZS52MS5TZXJpZXMiUAoUTGlzdEluc3RhbmNlc1JlcXVlc3QSEQoJc2VyaWVzX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJImMKFUxpc3RJbnN0YW5jZXNSZXNwb25zZRIxCglpbnN0YW5jZXMYASADKAsyHi5oZWltZGFsbHIuYXJjaGl2ZS52MS5JbnN0YW5jZRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiOwoURmV0Y2hJbnN0YW5jZVJlcXVlc3QSEwoLaW5zdGFuY2VfaWQYASABKAkSDgoGb2Zmc2V0GAIgASgDIiUKFUZldGNoSW5zdGFuY2VSZXNwb25zZRIMCgRkYXRhGAEgASgMIjYKEkZldGNoUmVzdWx0UmVxdWVzdBIQCghzdHVkeV9pZBgBIAEoCRIOCgZzaGEyNTYYAiABKAkiIwoTRmV0Y2hSZXN1bHRSZXNwb25zZRIMCgRkYXRhGAEgASgMIqgBCg5BdHRyaWJ1dGVNYXRjaBIPCgdrZXl3b3JkGAEgASgJEjEKBnZhbHVlcxgCIAEoCzIfLmhlaW1kYWxsci5hcmNoaXZlLnYxLlZhbHVlTGlzdEgAEhIKCHdpbGRjYXJkGAMgASgJSAASMQoFcmFuZ2UYBCABKAsyIC5oZWltZGFsbHIuYXJjaGl2ZS52MS5WYWx1ZVJhbmdlSABCCwoJY29uZGl0aW9uIhsKCVZhbHVlTGlzdBIOCgZ2YWx1ZXMYASADKAkiJgoKVmFsdWVSYW5nZRIMCgRmcm9tGAEgASgJEgoKAnRvGAIgASgJIqoBCgxRdWVyeVJlcXVlc3QSLwoFbGV2ZWwYASABKA4yIC5oZWltZGFsbHIuYXJjaGl2ZS52MS5RdWVyeUxldmVsEjUKB21hdGNoZXMYAiADKAsyJC5oZWltZGFsbHIuYXJjaGl2ZS52MS5BdHRyaWJ1dGVNYXRjaBITCgtmdXp6eV9uYW1lcxgDIAEoCBINCgVsaW1pdBgEIAEoBRIOCgZvZmZzZXQYBSABKAUi2gEKB1BhdGllbnQSEwoLcGF0aWVudF9rZXkYASABKAkSEgoKcGF0aWVudF9pZBgCIAEoCRIcChRpc3N1ZXJfb2ZfcGF0aWVudF9pZBgDIAEoCRIUCgxwYXRpZW50X25hbWUYBCABKAkSGgoScGF0aWVudF9iaXJ0aF9kYXRlGAUgASgJEhMKC3BhdGllbnRfc2V4GAYgASgJEhMKC3N0dWR5X2NvdW50GAcgASgFEhQKDHNlcmllc19jb3VudBgIIAEoBRIWCg5pbnN0YW5jZV9jb3VudBgJIAEoBSJDCg9QYXRpZW50SWRlbnRpdHkSEgoKcGF0aWVudF9pZBgBIAEoCRIcChRpc3N1ZXJfb2ZfcGF0aWVudF9pZBgCIAEoCSLlAQoMUGF0aWVudE1lcmdlEhAKCG1lcmdlX2lkGAEgASgJEhIKCm1lcmdlZF9rZXkYAiABKAkSFQoNc3Vydml2aW5nX2tleRgDIAEoCRIOCgZyZWFzb24YBCABKAkSEQoJbWVyZ2VkX2J5GAUgASgJEi4KCm1lcmdlX3RpbWUYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhMKC3VubWVyZ2VkX2J5GAcgASgJEjAKDHVubWVyZ2VfdGltZRgIIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAicAoRR2V0UGF0aWVudFJlcXVlc3QSFQoLcGF0aWVudF9rZXkYASABKAlIABI5CghpZGVudGl0eRgCIAEoCzIlLmhlaW1kYWxsci5hcmNoaXZlLnYxLlBhdGllbnRJZGVudGl0eUgAQgkKB3BhdGllbnQi2QEKEkdldFBhdGllbnRSZXNwb25zZRIuCgdwYXRpZW50GAEgASgLMh0uaGVpbWRhbGxyLmFyY2hpdmUudjEuUGF0aWVudBIxCgppZGVudGl0aWVzGAIgAygLMh0uaGVpbWRhbGxyLmFyY2hpdmUudjEuUGF0aWVudBIsCgdzdHVkaWVzGAMgAygLMhsuaGVpbWRhbGxyLmFyY2hpdmUudjEuU3R1ZHkSMgoGbWVyZ2VzGAQgAygLMiIuaGVpbWRhbGxyLmFyY2hpdmUudjEuUGF0aWVudE1lcmdlIlEKFE1lcmdlUGF0aWVudHNSZXF1ZXN0EhIKCm1lcmdlZF9rZXkYASABKAkSFQoNc3Vydml2aW5nX2tleRgCIAEoCRIOCgZyZWFzb24YAyABKAkiSgoVTWVyZ2VQYXRpZW50c1Jlc3BvbnNlEjEKBW1lcmdlGAEgASgLMiIuaGVpbWRhbGxyLmFyY2hpdmUudjEuUGF0aWVudE1lcmdlIiwKFlVubWVyZ2VQYXRpZW50c1JlcXVlc3QSEgoKbWVyZ2VkX2tleRgBIAEoCSJMChdVbm1lcmdlUGF0aWVudHNSZXNwb25zZRIxCgVtZXJnZRgBIAEoCzIiLmhlaW1kYWxsci5hcmNoaXZlLnYxLlBhdGllbnRNZXJnZSLGAQoIUXVlcnlSb3cSLgoHcGF0aWVudBgBIAEoCzIdLmhlaW1kYWxsci5hcmNoaXZlLnYxLlBhdGllbnQSKgoFc3R1ZHkYAiABKAsyGy5oZWltZGFsbHIuYXJjaGl2ZS52MS5TdHVkeRIsCgZzZXJpZXMYAyABKAsyHC5oZWltZGFsbHIuYXJjaGl2ZS52MS5TZXJpZXMSMAoIaW5zdGFuY2UYBCABKAsyHi5oZWltZGFsbHIuYXJjaGl2ZS52MS5JbnN0YW5jZSI9Cg1RdWVyeVJlc3BvbnNlEiwKBHJvd3MYASADKAsyHi5oZWltZGFsbHIuYXJjaGl2ZS52MS5RdWVyeVJvdyKCAQoWTG9jYXRlSW5zdGFuY2VzUmVxdWVzdBIbChNzdHVkeV9pbnN0YW5jZV91aWRzGAEgAygJEhwKFHNlcmllc19pbnN0YW5jZV91aWRzGAIgAygJEhkKEXNvcF9pbnN0YW5jZV91aWRzGAMgAygJEhIKCnBhdGllbnRfaWQYBCABKAkimQIKD0xvY2F0ZWRJbnN0YW5jZRIaChJzdHVkeV9pbnN0YW5jZV91aWQYASABKAkSGwoTc2VyaWVzX2luc3RhbmNlX3VpZBgCIAEoCRIYChBzb3BfaW5zdGFuY2VfdWlkGAMgASgJEhUKDXNvcF9jbGFzc191aWQYBCABKAkSGwoTdHJhbnNmZXJfc3ludGF4X3VpZBgFIAEoCRIYChBudW1iZXJfb2ZfZnJhbWVzGAYgASgFEisKBGJsb2IYByABKAsyHS5oZWltZGFsbHIuaW1hZ2luZy52MS5CbG9iUmVmEhMKC2luc3RhbmNlX2lkGAggASgJEhAKCHN0dWR5X2lkGAkgASgJEhEKCXNlcmllc19pZBgKIAEoCSJTChdMb2NhdGVJbnN0YW5jZXNSZXNwb25zZRI4CglpbnN0YW5jZXMYASADKAsyJS5oZWltZGFsbHIuYXJjaGl2ZS52MS5Mb2NhdGVkSW5zdGFuY2UqpwEKClN0dWR5U3RhdGUSGwoXU1RVRFlfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVTVFVEWV9TVEFURV9SRUNFSVZJTkcQARIYChRTVFVEWV9TVEFURV9DT01QTEVURRACEhoKFlNUVURZX1NUQVRFX1BST0NFU1NJTkcQAxIVChFTVFVEWV9TVEFURV9SRUFEWRAEEhQKEFNUVURZX1NUQVRFX0hFTEQQBSqPAQoIRXZpZGVuY2USGAoURVZJREVOQ0VfVU5TUEVDSUZJRUQQABIVChFFVklERU5DRV9NQU5JRkVTVBABEhIKDkVWSURFTkNFX0NPVU5UEAISFQoRRVZJREVOQ0VfUkVMRUFTRUQQAxISCg5FVklERU5DRV9RVUlFVBAEEhMKD0VWSURFTkNFX1BFUlNPThAFKpkBCgpTdHVkeU9yZGVyEhsKF1NUVURZX09SREVSX1VOU1BFQ0lGSUVEEAASIwofU1RVRFlfT1JERVJfUkVDRUlWRURfREVTQ0VORElORxABEiIKHlNUVURZX09SREVSX1JFQ0VJVkVEX0FTQ0VORElORxACEiUKIVNUVURZX09SREVSX1NUVURZX0RBVEVfREVTQ0VORElORxADKosBCgpRdWVyeUxldmVsEhsKF1FVRVJZX0xFVkVMX1VOU1BFQ0lGSUVEEAASFwoTUVVFUllfTEVWRUxfUEFUSUVOVBABEhUKEVFVRVJZX0xFVkVMX1NUVURZEAISFgoSUVVFUllfTEVWRUxfU0VSSUVTEAMSGAoUUVVFUllfTEVWRUxfSU5TVEFOQ0UQBDKOCQoOQXJjaGl2ZVNlcnZpY2USbwoLTGlzdFN0dWRpZXMSKC5oZWltZGFsbHIuYXJjaGl2ZS52MS5MaXN0U3R1ZGllc1JlcXVlc3QaKS5oZWltZGFsbHIuYXJjaGl2ZS52MS5MaXN0U3R1ZGllc1Jlc3BvbnNlIguQAgHo4BgB8OAYAxJmCghHZXRTdHVkeRIlLmhlaW1kYWxsci5hcmNoaXZlLnYxLkdldFN0dWR5UmVxdWVzdBomLmhlaW1kYWxsci5hcmNoaXZlLnYxLkdldFN0dWR5UmVzcG9uc2UiC5ACAejgGAHw4BgEEnUKDUxpc3RJbnN0YW5jZXMSKi5oZWltZGFsbHIuYXJjaGl2ZS52MS5MaXN0SW5zdGFuY2VzUmVxdWVzdBorLmhlaW1kYWxsci5hcmNoaXZlLnYxLkxpc3RJbnN0YW5jZXNSZXNwb25zZSILkAIB6OAYAfDgGAQSdwoNRmV0Y2hJbnN0YW5jZRIqLmhlaW1kYWxsci5hcmNoaXZlLnYxLkZldGNoSW5zdGFuY2VSZXF1ZXN0GisuaGVpbWRhbGxyLmFyY2hpdmUudjEuRmV0Y2hJbnN0YW5jZVJlc3BvbnNlIguQAgHo4BgB8OAYBTABEnEKC0ZldGNoUmVzdWx0EiguaGVpbWRhbGxyLmFyY2hpdmUudjEuRmV0Y2hSZXN1bHRSZXF1ZXN0GikuaGVpbWRhbGxyLmFyY2hpdmUudjEuRmV0Y2hSZXN1bHRSZXNwb25zZSILkAIB6OAYAfDgGAUwARJfCgVRdWVyeRIiLmhlaW1kYWxsci5hcmNoaXZlLnYxLlF1ZXJ5UmVxdWVzdBojLmhlaW1kYWxsci5hcmNoaXZlLnYxLlF1ZXJ5UmVzcG9uc2UiC5ACAejgGAHw4BgDMAESbAoKR2V0UGF0aWVudBInLmhlaW1kYWxsci5hcmNoaXZlLnYxLkdldFBhdGllbnRSZXF1ZXN0GiguaGVpbWRhbGxyLmFyY2hpdmUudjEuR2V0UGF0aWVudFJlc3BvbnNlIguQAgHo4BgB8OAYBBJ1Cg1NZXJnZVBhdGllbnRzEiouaGVpbWRhbGxyLmFyY2hpdmUudjEuTWVyZ2VQYXRpZW50c1JlcXVlc3QaKy5oZWltZGFsbHIuYXJjaGl2ZS52MS5NZXJnZVBhdGllbnRzUmVzcG9uc2UiC5ACAujgGBzw4BgcEnsKD1VubWVyZ2VQYXRpZW50cxIsLmhlaW1kYWxsci5hcmNoaXZlLnYxLlVubWVyZ2VQYXRpZW50c1JlcXVlc3QaLS5oZWltZGFsbHIuYXJjaGl2ZS52MS5Vbm1lcmdlUGF0aWVudHNSZXNwb25zZSILkAIC6OAYHPDgGBwSfQoPTG9jYXRlSW5zdGFuY2VzEiwuaGVpbWRhbGxyLmFyY2hpdmUudjEuTG9jYXRlSW5zdGFuY2VzUmVxdWVzdBotLmhlaW1kYWxsci5hcmNoaXZlLnYxLkxvY2F0ZUluc3RhbmNlc1Jlc3BvbnNlIguQAgHo4BgB8OAYBTABYgZwcm90bzM", [file_google_protobuf_timestamp, file_heimdallr_access_v1_options, file_heimdallr_imaging_v1_blob_ref, file_heimdallr_imaging_v1_instance_attributes]);
 
 /**
  * Study is one study.
@@ -178,6 +178,21 @@ export type Study = Message<"heimdallr.archive.v1.Study"> & {
    * @generated from field: string referring_physician_name = 22;
    */
   referringPhysicianName: string;
+
+  /**
+   * Our id of the patient as sent, UUIDv7.
+   *
+   * @generated from field: string patient_key = 23;
+   */
+  patientKey: string;
+
+  /**
+   * Number of instances that came under its Study Instance UID with another
+   * Patient ID or issuer: not zero means that two patients may be mixed up.
+   *
+   * @generated from field: int32 patient_mismatch_count = 24;
+   */
+  patientMismatchCount: number;
 };
 
 /**
@@ -391,6 +406,14 @@ export type ListStudiesRequest = Message<"heimdallr.archive.v1.ListStudiesReques
    * @generated from field: heimdallr.archive.v1.StudyOrder order = 11;
    */
   order: StudyOrder;
+
+  /**
+   * Only studies of this patient, our id, and of those merged into it, when
+   * not empty.
+   *
+   * @generated from field: string patient_key = 12;
+   */
+  patientKey: string;
 };
 
 /**
@@ -885,6 +908,282 @@ export const PatientSchema: GenMessage<Patient> = /*@__PURE__*/
   messageDesc(file_heimdallr_archive_v1_archive_service, 17);
 
 /**
+ * PatientIdentity is a patient as senders name them.
+ *
+ * @generated from message heimdallr.archive.v1.PatientIdentity
+ */
+export type PatientIdentity = Message<"heimdallr.archive.v1.PatientIdentity"> & {
+  /**
+   * Patient ID (0010,0020). Not empty.
+   *
+   * @generated from field: string patient_id = 1;
+   */
+  patientId: string;
+
+  /**
+   * Issuer of Patient ID (0010,0021).
+   *
+   * @generated from field: string issuer_of_patient_id = 2;
+   */
+  issuerOfPatientId: string;
+};
+
+/**
+ * Describes the message heimdallr.archive.v1.PatientIdentity.
+ * Use `create(PatientIdentitySchema)` to create a new message.
+ */
+export const PatientIdentitySchema: GenMessage<PatientIdentity> = /*@__PURE__*/
+  messageDesc(file_heimdallr_archive_v1_archive_service, 18);
+
+/**
+ * PatientMerge is a merge of two patients, in force or undone.
+ *
+ * @generated from message heimdallr.archive.v1.PatientMerge
+ */
+export type PatientMerge = Message<"heimdallr.archive.v1.PatientMerge"> & {
+  /**
+   * Our id, UUIDv7.
+   *
+   * @generated from field: string merge_id = 1;
+   */
+  mergeId: string;
+
+  /**
+   * The patient that no longer stands for itself, our id.
+   *
+   * @generated from field: string merged_key = 2;
+   */
+  mergedKey: string;
+
+  /**
+   * The patient that stands for it, our id.
+   *
+   * @generated from field: string surviving_key = 3;
+   */
+  survivingKey: string;
+
+  /**
+   * Why, in the words of who merged. No patient data.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * Subject of who merged.
+   *
+   * @generated from field: string merged_by = 5;
+   */
+  mergedBy: string;
+
+  /**
+   * When they were merged.
+   *
+   * @generated from field: google.protobuf.Timestamp merge_time = 6;
+   */
+  mergeTime?: Timestamp | undefined;
+
+  /**
+   * Subject of who undid it; empty while in force.
+   *
+   * @generated from field: string unmerged_by = 7;
+   */
+  unmergedBy: string;
+
+  /**
+   * When it was undone; unset while in force.
+   *
+   * @generated from field: google.protobuf.Timestamp unmerge_time = 8;
+   */
+  unmergeTime?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message heimdallr.archive.v1.PatientMerge.
+ * Use `create(PatientMergeSchema)` to create a new message.
+ */
+export const PatientMergeSchema: GenMessage<PatientMerge> = /*@__PURE__*/
+  messageDesc(file_heimdallr_archive_v1_archive_service, 19);
+
+/**
+ * GetPatientRequest is the request for GetPatient.
+ *
+ * @generated from message heimdallr.archive.v1.GetPatientRequest
+ */
+export type GetPatientRequest = Message<"heimdallr.archive.v1.GetPatientRequest"> & {
+  /**
+   * The patient, by one of its names.
+   *
+   * @generated from oneof heimdallr.archive.v1.GetPatientRequest.patient
+   */
+  patient: {
+    /**
+     * Our id.
+     *
+     * @generated from field: string patient_key = 1;
+     */
+    value: string;
+    case: "patientKey";
+  } | {
+    /**
+     * As senders name it.
+     *
+     * @generated from field: heimdallr.archive.v1.PatientIdentity identity = 2;
+     */
+    value: PatientIdentity;
+    case: "identity";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message heimdallr.archive.v1.GetPatientRequest.
+ * Use `create(GetPatientRequestSchema)` to create a new message.
+ */
+export const GetPatientRequestSchema: GenMessage<GetPatientRequest> = /*@__PURE__*/
+  messageDesc(file_heimdallr_archive_v1_archive_service, 20);
+
+/**
+ * GetPatientResponse is the response for GetPatient.
+ *
+ * @generated from message heimdallr.archive.v1.GetPatientResponse
+ */
+export type GetPatientResponse = Message<"heimdallr.archive.v1.GetPatientResponse"> & {
+  /**
+   * The patient; its numbers count all identities.
+   *
+   * @generated from field: heimdallr.archive.v1.Patient patient = 1;
+   */
+  patient?: Patient | undefined;
+
+  /**
+   * The patient's own identity, then those merged into it. At most 1,000.
+   *
+   * @generated from field: repeated heimdallr.archive.v1.Patient identities = 2;
+   */
+  identities: Patient[];
+
+  /**
+   * Studies of all identities, the latest Study Date first. At most 500; more
+   * of them by ListStudies with the patient's key.
+   *
+   * @generated from field: repeated heimdallr.archive.v1.Study studies = 3;
+   */
+  studies: Study[];
+
+  /**
+   * Merges of all identities, undone ones too, the latest first. At most 1,000.
+   *
+   * @generated from field: repeated heimdallr.archive.v1.PatientMerge merges = 4;
+   */
+  merges: PatientMerge[];
+};
+
+/**
+ * Describes the message heimdallr.archive.v1.GetPatientResponse.
+ * Use `create(GetPatientResponseSchema)` to create a new message.
+ */
+export const GetPatientResponseSchema: GenMessage<GetPatientResponse> = /*@__PURE__*/
+  messageDesc(file_heimdallr_archive_v1_archive_service, 21);
+
+/**
+ * MergePatientsRequest is the request for MergePatients.
+ *
+ * @generated from message heimdallr.archive.v1.MergePatientsRequest
+ */
+export type MergePatientsRequest = Message<"heimdallr.archive.v1.MergePatientsRequest"> & {
+  /**
+   * The patient that no longer stands for itself, our id.
+   *
+   * @generated from field: string merged_key = 1;
+   */
+  mergedKey: string;
+
+  /**
+   * The patient that stands for it, our id. Not one that is merged itself.
+   *
+   * @generated from field: string surviving_key = 2;
+   */
+  survivingKey: string;
+
+  /**
+   * Why: 1 to 256 characters. No patient data.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message heimdallr.archive.v1.MergePatientsRequest.
+ * Use `create(MergePatientsRequestSchema)` to create a new message.
+ */
+export const MergePatientsRequestSchema: GenMessage<MergePatientsRequest> = /*@__PURE__*/
+  messageDesc(file_heimdallr_archive_v1_archive_service, 22);
+
+/**
+ * MergePatientsResponse is the response for MergePatients.
+ *
+ * @generated from message heimdallr.archive.v1.MergePatientsResponse
+ */
+export type MergePatientsResponse = Message<"heimdallr.archive.v1.MergePatientsResponse"> & {
+  /**
+   * The merge in force.
+   *
+   * @generated from field: heimdallr.archive.v1.PatientMerge merge = 1;
+   */
+  merge?: PatientMerge | undefined;
+};
+
+/**
+ * Describes the message heimdallr.archive.v1.MergePatientsResponse.
+ * Use `create(MergePatientsResponseSchema)` to create a new message.
+ */
+export const MergePatientsResponseSchema: GenMessage<MergePatientsResponse> = /*@__PURE__*/
+  messageDesc(file_heimdallr_archive_v1_archive_service, 23);
+
+/**
+ * UnmergePatientsRequest is the request for UnmergePatients.
+ *
+ * @generated from message heimdallr.archive.v1.UnmergePatientsRequest
+ */
+export type UnmergePatientsRequest = Message<"heimdallr.archive.v1.UnmergePatientsRequest"> & {
+  /**
+   * The patient that was merged, our id.
+   *
+   * @generated from field: string merged_key = 1;
+   */
+  mergedKey: string;
+};
+
+/**
+ * Describes the message heimdallr.archive.v1.UnmergePatientsRequest.
+ * Use `create(UnmergePatientsRequestSchema)` to create a new message.
+ */
+export const UnmergePatientsRequestSchema: GenMessage<UnmergePatientsRequest> = /*@__PURE__*/
+  messageDesc(file_heimdallr_archive_v1_archive_service, 24);
+
+/**
+ * UnmergePatientsResponse is the response for UnmergePatients.
+ *
+ * @generated from message heimdallr.archive.v1.UnmergePatientsResponse
+ */
+export type UnmergePatientsResponse = Message<"heimdallr.archive.v1.UnmergePatientsResponse"> & {
+  /**
+   * The latest merge of it, undone; unset when it was never merged.
+   *
+   * @generated from field: heimdallr.archive.v1.PatientMerge merge = 1;
+   */
+  merge?: PatientMerge | undefined;
+};
+
+/**
+ * Describes the message heimdallr.archive.v1.UnmergePatientsResponse.
+ * Use `create(UnmergePatientsResponseSchema)` to create a new message.
+ */
+export const UnmergePatientsResponseSchema: GenMessage<UnmergePatientsResponse> = /*@__PURE__*/
+  messageDesc(file_heimdallr_archive_v1_archive_service, 25);
+
+/**
  * QueryRow is one match, with what is above it.
  *
  * @generated from message heimdallr.archive.v1.QueryRow
@@ -924,7 +1223,7 @@ export type QueryRow = Message<"heimdallr.archive.v1.QueryRow"> & {
  * Use `create(QueryRowSchema)` to create a new message.
  */
 export const QueryRowSchema: GenMessage<QueryRow> = /*@__PURE__*/
-  messageDesc(file_heimdallr_archive_v1_archive_service, 18);
+  messageDesc(file_heimdallr_archive_v1_archive_service, 26);
 
 /**
  * QueryResponse is one batch.
@@ -945,7 +1244,7 @@ export type QueryResponse = Message<"heimdallr.archive.v1.QueryResponse"> & {
  * Use `create(QueryResponseSchema)` to create a new message.
  */
 export const QueryResponseSchema: GenMessage<QueryResponse> = /*@__PURE__*/
-  messageDesc(file_heimdallr_archive_v1_archive_service, 19);
+  messageDesc(file_heimdallr_archive_v1_archive_service, 27);
 
 /**
  * LocateInstancesRequest is the request for LocateInstances. The lists are
@@ -988,7 +1287,7 @@ export type LocateInstancesRequest = Message<"heimdallr.archive.v1.LocateInstanc
  * Use `create(LocateInstancesRequestSchema)` to create a new message.
  */
 export const LocateInstancesRequestSchema: GenMessage<LocateInstancesRequest> = /*@__PURE__*/
-  messageDesc(file_heimdallr_archive_v1_archive_service, 20);
+  messageDesc(file_heimdallr_archive_v1_archive_service, 28);
 
 /**
  * LocatedInstance says where the bytes of an instance are.
@@ -1072,7 +1371,7 @@ export type LocatedInstance = Message<"heimdallr.archive.v1.LocatedInstance"> & 
  * Use `create(LocatedInstanceSchema)` to create a new message.
  */
 export const LocatedInstanceSchema: GenMessage<LocatedInstance> = /*@__PURE__*/
-  messageDesc(file_heimdallr_archive_v1_archive_service, 21);
+  messageDesc(file_heimdallr_archive_v1_archive_service, 29);
 
 /**
  * LocateInstancesResponse is one batch.
@@ -1093,7 +1392,7 @@ export type LocateInstancesResponse = Message<"heimdallr.archive.v1.LocateInstan
  * Use `create(LocateInstancesResponseSchema)` to create a new message.
  */
 export const LocateInstancesResponseSchema: GenMessage<LocateInstancesResponse> = /*@__PURE__*/
-  messageDesc(file_heimdallr_archive_v1_archive_service, 22);
+  messageDesc(file_heimdallr_archive_v1_archive_service, 30);
 
 /**
  * StudyState sums up the stages of a study.
@@ -1373,6 +1672,46 @@ export const ArchiveService: GenService<{
     methodKind: "server_streaming";
     input: typeof QueryRequestSchema;
     output: typeof QueryResponseSchema;
+  },
+  /**
+   * GetPatient returns a patient with the history: the studies of every
+   * identity that was merged into it. A merged identity is answered with the
+   * patient that stands for it. The same Patient ID from two issuers is two
+   * patients.
+   * Fails with ERROR_REASON_PATIENT_NOT_FOUND or ERROR_REASON_INVALID_FIELD.
+   *
+   * @generated from rpc heimdallr.archive.v1.ArchiveService.GetPatient
+   */
+  getPatient: {
+    methodKind: "unary";
+    input: typeof GetPatientRequestSchema;
+    output: typeof GetPatientResponseSchema;
+  },
+  /**
+   * MergePatients lets one patient stand for another from now on: queries by
+   * its Patient ID find the studies of both. Nothing that was sent is changed,
+   * and the merge can be undone. Idempotent: a merge in force stays.
+   * Fails with ERROR_REASON_PATIENT_NOT_FOUND, or ERROR_REASON_INVALID_FIELD
+   * for a patient that is merged already.
+   *
+   * @generated from rpc heimdallr.archive.v1.ArchiveService.MergePatients
+   */
+  mergePatients: {
+    methodKind: "unary";
+    input: typeof MergePatientsRequestSchema;
+    output: typeof MergePatientsResponseSchema;
+  },
+  /**
+   * UnmergePatients undoes a merge: the identity and what had been merged into
+   * it before stand for themselves again. Idempotent.
+   * Fails with ERROR_REASON_PATIENT_NOT_FOUND or ERROR_REASON_INVALID_FIELD.
+   *
+   * @generated from rpc heimdallr.archive.v1.ArchiveService.UnmergePatients
+   */
+  unmergePatients: {
+    methodKind: "unary";
+    input: typeof UnmergePatientsRequestSchema;
+    output: typeof UnmergePatientsResponseSchema;
   },
   /**
    * LocateInstances finds the bytes of instances by their UIDs, for what hands
