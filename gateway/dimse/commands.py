@@ -159,23 +159,22 @@ def encode_response(command: Command, reply: Reply) -> bytes:
 
     UIDs are sent back as they came, if they are of ASCII.
     """
-    instance = reply.sop_instance_uid or command.sop_instance_uid
-    elements = b""
-    if command.sop_class_uid.isascii():
-        elements += _element(_AFFECTED_SOP_CLASS, _padded(command.sop_class_uid, b"\0"))
-    elements += _element(_COMMAND_FIELD, _us(command.field | RESPONSE))
-    elements += _element(_RESPONDED_MESSAGE_ID, _us(command.message_id))
     kind = _WITH_DATA_SET if reply.data_set else _NO_DATA_SET
-    elements += _element(_DATA_SET_TYPE, _us(kind))
-    elements += _element(_STATUS, _us(reply.status.code))
+    elements = {
+        _COMMAND_FIELD: _us(command.field | RESPONSE),
+        _RESPONDED_MESSAGE_ID: _us(command.message_id),
+        _DATA_SET_TYPE: _us(kind),
+        _STATUS: _us(reply.status.code),
+        **{number: _us(value) for number, value in reply.numbers.items()},
+    }
+    if command.sop_class_uid.isascii():
+        elements[_AFFECTED_SOP_CLASS] = _padded(command.sop_class_uid, b"\0")
     if reply.status.comment:
-        comment = reply.status.comment[:_COMMENT_CHARS]
-        elements += _element(_ERROR_COMMENT, _padded(comment, b" "))
+        elements[_ERROR_COMMENT] = _padded(reply.status.comment[:_COMMENT_CHARS], b" ")
+    instance = reply.sop_instance_uid or command.sop_instance_uid
     if instance and instance.isascii():
-        elements += _element(_AFFECTED_SOP_INSTANCE, _padded(instance, b"\0"))
-    for number, value in sorted(reply.numbers.items()):
-        elements += _element(number, _us(value))
-    return _element(0x0000, len(elements).to_bytes(4, "little")) + elements
+        elements[_AFFECTED_SOP_INSTANCE] = _padded(instance, b"\0")
+    return _command(elements)
 
 
 @dataclass(frozen=True, slots=True)
