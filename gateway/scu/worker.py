@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Final, Generic, TypeVar
@@ -78,7 +78,9 @@ class Outlet(Generic[_T]):
             stop()
 
 
-async def results(executor: Executor, work: Callable[[Outlet[_T]], None]) -> AsyncIterator[_T]:
+async def results(
+    executor: Executor, work: Callable[[Outlet[_T]], None]
+) -> AsyncGenerator[_T, None]:
     """Run work in a thread and yield what it puts; what it raises is raised.
 
     When the iteration is given up the work is told, and waited for a while.

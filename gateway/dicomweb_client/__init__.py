@@ -1,0 +1,1 @@
+"""DICOMweb as user agent: QIDO-RS, WADO-RS and STOW-RS towards registered peers."""
