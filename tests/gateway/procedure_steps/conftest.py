@@ -92,7 +92,10 @@ async def door(pool: Pool, tmp_path: Path) -> AsyncIterator[Door]:
         )
         stub = pb_grpc.WorklistServiceStub(channel)
         known = Known()
-        providers: list[Provider] = [WorklistFindService(stub, known), PerformedStepService(stub, known)]
+        providers: list[Provider] = [
+            WorklistFindService(stub, known),
+            PerformedStepService(stub, known),
+        ]
         listener = _listener(Services(NoStorage(), providers))
         port = await listener.start("127.0.0.1", 0)
         yield Door(port, stub, known)
