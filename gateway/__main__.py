@@ -5,9 +5,11 @@ from __future__ import annotations
 from gateway.dicomweb.door import Behind, dicomweb_routes
 from gateway.dicomweb.settings import DicomwebSettings
 from gateway.doors import Doors
+from gateway.exchanges import Exchanges
 from gateway.gateway import Gateway
 from gateway.http.permitted import HttpCallers
 from gateway.http.server import HttpServer
+from gateway.peers.settings import ExchangeSettings
 from gateway.settings import GatewaySettings
 from gateway.upload.settings import UploadSettings
 from services.runtime.audit_client import RemoteAuditTrail
@@ -35,9 +37,10 @@ async def main() -> None:
     token_source = FileTokenSource(runtime.token_file)
     gateway = Gateway(settings, blobs, token_source, runtime.mesh)
     await gateway.start()
-    background = [gateway.run]
+    own, plain = open_channel(runtime.mesh, token_source), open_channel(runtime.mesh)
+    exchanges = Exchanges(gateway, settings, load_settings(ExchangeSettings), blobs, own)
+    background = [gateway.run, *exchanges.background]
     if settings.http_listen is not None:
-        own, plain = open_channel(runtime.mesh, token_source), open_channel(runtime.mesh)
         callers = HttpCallers(Verifier(runtime.jwks_file), RemoteAuditTrail(own))
         doors = Doors(gateway, settings, load_settings(UploadSettings), callers)
         behind = Behind(
@@ -54,7 +57,9 @@ async def main() -> None:
         await http.start()
         background += [http.run, *doors.background]
     await serve(
-        runtime, lambda _: None, hooks=Hooks(background=background, gathers=[gateway.gather])
+        runtime,
+        exchanges.add_servicers,
+        hooks=Hooks(background=background, gathers=[gateway.gather]),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Final
 
 from gateway.dimse.admission import Admission
@@ -19,9 +18,11 @@ from gateway.journal import Journal
 from gateway.metrics import gateway_gather
 from gateway.outgoing import OutgoingSettings
 from gateway.part10_intake import Part10Intake
-from gateway.providers import Surroundings, dimse_providers
+from gateway.providers import Surroundings, dimse_services
 from gateway.quarantine import Quarantine
 from gateway.replay import Replay
+from gateway.scu.commit import Commitments
+from gateway.scu.reports import CommitmentReports
 from gateway.settings import GatewaySettings
 from gateway.spool import Spool
 from gateway.staged_confirmation import StagedConfirmation
@@ -48,6 +49,7 @@ class Gateway:
         intake: The way to the coordinator.
         part10: Stages DICOM files.
         gather: Looks figures up for Prometheus.
+        commitments: Storage commitments that peers were asked for.
     """
 
     def __init__(
@@ -87,11 +89,23 @@ class Gateway:
         storage = StorageService(staging, self.intake)
         conduct = _association_settings(settings)
         outgoing = OutgoingSettings(settings.ae_title, conduct.inbox)
-        around = Surroundings(self._channel, self._mesh, blobs, outgoing)
+        services = dimse_services(
+            Surroundings(
+                coordinator=self._channel,
+                mesh=self._mesh,
+                blobs=blobs,
+                outgoing=outgoing,
+                folder=settings.journal_folder / "commitments",
+                settled=lambda: self.intake.is_online,
+            )
+        )
+        self._commitments = services.commitments
+        self.commitments = Commitments()
+        reports = CommitmentReports(self.commitments)
         self._listener = Listener(
             conduct,
             _admission(settings),
-            Services(storage, dimse_providers(around)),
+            Services(storage, [*dimse_providers(around), reports]),
             settings.max_waiting + settings.max_associations,
         )
 
@@ -103,15 +117,17 @@ class Gateway:
     async def run(self) -> None:
         """Work until cancelled; then let associations end and what they brought arrive."""
         intake = asyncio.create_task(self.intake.run())
-        confirming = asyncio.create_task(self._confirmation.run())
+        beside = [
+            asyncio.create_task(self._confirmation.run()),
+            asyncio.create_task(self._commitments.run()),
+        ]
         try:
             await asyncio.shield(intake)
         finally:
             await self._listener.stop(_STOP_GRACE_S)
-            confirming.cancel()
-            intake.cancel()
-            with suppress(asyncio.CancelledError):
-                await intake
+            for task in (*beside, intake):
+                task.cancel()
+            await asyncio.gather(*beside, intake, return_exceptions=True)
             await self._channel.close()
             await self._mesh.close()
             self._executor.shutdown(wait=False)

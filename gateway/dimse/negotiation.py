@@ -28,6 +28,7 @@ from services.dicom.uids import (
 )
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
+STORAGE_COMMITMENT: Final = "1.2.840.10008.1.20.1"
 APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
 _STORAGE_ROOT: Final = "1.2.840.10008.5.1.4.1.1."
 _PRIVATE_TRANSFER_SYNTAXES: Final = frozenset({"1.2.840.113619.5.2"})
@@ -193,16 +194,20 @@ def _answer(
     best = result(ACCEPTED, min(known, key=lambda uid: _LAST_CHOICES.get(uid, 0)))
     return replace(
         best,
-        roles=_roles(request.roles.get(context.abstract_syntax), stores=stores),
+        roles=_roles(
+            request.roles.get(context.abstract_syntax),
+            may_provide=stores or context.abstract_syntax == STORAGE_COMMITMENT,
+        ),
         options=_options(request, context.abstract_syntax, offered),
     )
 
 
-def _roles(proposed: Roles | None, *, stores: bool) -> Roles | None:
+def _roles(proposed: Roles | None, *, may_provide: bool) -> Roles | None:
     if proposed is None:
         return None
-    # A peer that provides storage gets what it asks for by C-GET (PS3.4 C.5.3).
-    return Roles(proposed.user, proposed.provider and stores)
+    # A peer that provides storage gets what it asks for by C-GET (PS3.4 C.5.3); one that provides
+    # storage commitment reports on what we asked it for (PS3.4 J.3.3).
+    return Roles(proposed.user, proposed.provider and may_provide)
 
 
 def _options(

@@ -60,6 +60,7 @@ def render(text: str, layout: Layout, settings: StackSettings) -> str:
         "conversion_socket": str(layout.socket("conversion")),
         "analysis_socket": str(layout.socket("analysis")),
         "reporting_socket": str(layout.socket("reporting")),
+        "gateway_socket": str(layout.socket("gateway")),
         "gateway_http_socket": str(layout.socket("gateway-http")),
         "http_address": settings.http_address,
         "http_port": str(settings.http_port),

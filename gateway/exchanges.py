@@ -1,0 +1,79 @@
+"""What we ask of peers, put together: the gateway's own gRPC services."""
+
+from __future__ import annotations
+
+import asyncio
+
+import grpc
+
+from gateway.dicomweb_client.client import DicomWebClient
+from gateway.dicomweb_client.service import DicomWebClientService
+from gateway.file_door import FileDoor
+from gateway.gateway import Gateway
+from gateway.peers.directory import PeerDirectory
+from gateway.peers.settings import ExchangeSettings
+from gateway.peers.turns import Turns
+from gateway.query_retrieve.stored import StoredInstances
+from gateway.scu.client import DimseClient
+from gateway.scu.sending import Sending
+from gateway.scu.service import DimseService
+from gateway.scu.store import StoreUser
+from gateway.settings import GatewaySettings
+from heimdallr.archive.v1.archive_service_pb2_grpc import ArchiveServiceStub
+from heimdallr.conversion.v1.conversion_service_pb2_grpc import ConversionServiceStub
+from heimdallr.dicomweb.v1 import dicomweb_client_service_pb2_grpc
+from heimdallr.dimse.v1 import dimse_service_pb2_grpc
+from heimdallr.peers.v1.peers_service_pb2_grpc import PeersServiceStub
+from services.runtime.local_blobs import LocalBlobs
+from services.runtime.server import Background
+
+
+class Exchanges:
+    """Clients of peers, and the services that offer them.
+
+    Args:
+        gateway: The way behind the doors.
+        settings: How the gateway is set.
+        bounds: Bounds on exchanges.
+        blobs: Where the bytes of instances lie.
+        mesh: Channel that calls as the gateway.
+
+    Attributes:
+        directory: Finds registered peers.
+        dimse: Speaks DIMSE to them.
+        web: Speaks DICOMweb to them.
+        background: What runs as long as they are used.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        settings: GatewaySettings,
+        bounds: ExchangeSettings,
+        blobs: LocalBlobs,
+        mesh: grpc.aio.Channel,
+    ) -> None:
+        archive = ArchiveServiceStub(mesh)
+        stored = StoredInstances(blobs, archive, ConversionServiceStub(mesh))
+        door = FileDoor(gateway.part10, gateway.intake)
+        turns = Turns(bounds.max_exchanges)
+        self.directory = PeerDirectory(PeersServiceStub(mesh))
+        folder = settings.journal_folder / "fetching"
+        self.dimse = DimseClient(bounds, settings.ae_title, door, folder, turns)
+        self.web = DicomWebClient(bounds, archive, stored, door, turns)
+        user = StoreUser(bounds, settings.ae_title, stored)
+        self._sending = Sending(archive, user, self.dimse, gateway.commitments, turns)
+        self.background: list[Background] = [self._run]
+
+    def add_servicers(self, server: grpc.aio.Server) -> None:
+        """Add the services."""
+        dimse = DimseService(self.directory, self.dimse, self._sending)
+        dimse_service_pb2_grpc.add_DimseServiceServicer_to_server(dimse, server)
+        web = DicomWebClientService(self.directory, self.web)
+        dicomweb_client_service_pb2_grpc.add_DicomWebClientServiceServicer_to_server(web, server)
+
+    async def _run(self) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.dimse.close()
