@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from services.cli.complete import complete
 from services.cli.delete import delete
 from services.cli.demo import demo
 from services.cli.doctor import doctor
@@ -20,6 +21,7 @@ from services.cli.studies import studies
 from services.cli.study import study
 from services.cli.token import token
 from services.cli.up import up
+from services.cli.worklist import worklist
 
 
 def _print_version(wanted: bool) -> None:
@@ -55,6 +57,8 @@ app.command()(send)
 app.command()(studies)
 app.command()(study)
 app.command()(replay)
+app.command()(complete)
+app.add_typer(worklist)
 app.command()(delete)
 app.add_typer(retention)
 app.command()(scrub)
