@@ -105,7 +105,7 @@ class Gateway:
         self._listener = Listener(
             conduct,
             _admission(settings),
-            Services(storage, [*dimse_providers(around), reports]),
+            Services(storage, [*services.providers, reports]),
             settings.max_waiting + settings.max_associations,
         )
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import grpc
 
+from gateway.commitment.answering import AnsweringSettings, CommitmentQueue
+from gateway.commitment.answering import Surroundings as AnsweringSurroundings
+from gateway.commitment.folder import CommitmentFolder
+from gateway.commitment.service import CommitmentService
 from gateway.dimse.service import Provider
 from gateway.outgoing import OutgoingSettings
 from gateway.procedure_steps.performed import PerformedStepService
@@ -31,24 +37,48 @@ class Surroundings:
         mesh: Channel to everything else.
         blobs: Where the bytes of instances lie.
         outgoing: How peers are called.
+        folder: Where requests are kept that are answered later.
+        settled: Whether everything that was acknowledged is indexed.
+        answering: When requests for storage commitment are answered.
     """
 
     coordinator: grpc.aio.Channel
     mesh: grpc.aio.Channel
     blobs: LocalBlobs
     outgoing: OutgoingSettings
+    folder: Path
+    settled: Callable[[], bool]
+    answering: AnsweringSettings = field(default_factory=AnsweringSettings)
 
 
-def dimse_providers(around: Surroundings) -> list[Provider]:
-    """Return the services that associations are offered."""
+@dataclass(frozen=True, slots=True)
+class DimseServices:
+    """The services that associations are offered.
+
+    Attributes:
+        providers: Each of them.
+        commitments: Answers requests for storage commitment; to be run.
+    """
+
+    providers: list[Provider]
+    commitments: CommitmentQueue
+
+
+def dimse_services(around: Surroundings) -> DimseServices:
+    """Put the services together."""
     registry = PeerRegistry(PeersServiceStub(around.coordinator))
     archive = ArchiveServiceStub(around.coordinator)
     worklist = WorklistServiceStub(around.coordinator)
     stored = StoredInstances(around.blobs, archive, ConversionServiceStub(around.mesh))
-    return [
+    folder = CommitmentFolder(around.folder)
+    answers = AnsweringSurroundings(stored, registry, around.outgoing, around.settled)
+    commitments = CommitmentQueue(folder, answers, around.answering)
+    providers: list[Provider] = [
         FindService(archive, registry, around.outgoing.ae_title),
         MoveService(stored, registry, around.outgoing),
         GetService(stored, registry),
+        CommitmentService(folder, commitments),
         WorklistFindService(worklist, registry),
         PerformedStepService(worklist, registry),
     ]
+    return DimseServices(providers, commitments)

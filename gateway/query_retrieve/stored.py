@@ -104,6 +104,16 @@ class StoredInstances:
             async for part in parts:
                 yield part
 
+    async def verify(self, instance: StoredInstance) -> None:
+        """Read an instance whole and compare it with its hash.
+
+        Raises:
+            ServiceError, ServiceCallError, OSError, DicomError: It cannot be read, or is another.
+        """
+        async with aclosing(self._file(instance, instance.transfer_syntax_uid)) as chunks:
+            async for _ in chunks:
+                pass
+
     async def _file(
         self, instance: StoredInstance, transfer_syntax_uid: str
     ) -> AsyncGenerator[bytes, None]:

@@ -1,0 +1,1 @@
+"""Storage commitment as provider (PS3.4 Annex J, push model)."""
