@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from services.cli.backup.command import backup, restore
 from services.cli.complete import complete
 from services.cli.delete import delete
 from services.cli.demo import demo
@@ -63,6 +64,8 @@ app.command()(delete)
 app.add_typer(retention)
 app.command()(scrub)
 app.command()(collect)
+app.command()(backup)
+app.command()(restore)
 app.command()(token)
 app.command()(phantom)
 

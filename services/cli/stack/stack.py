@@ -155,6 +155,7 @@ class Stack:
             ae_title=AE_TITLE,
             database=plan.dsn if plan and not settings.database else "",
             triton=f"127.0.0.1:{triton.grpc}" if triton else "",
+            blobs=self.layout.blobs.as_uri(),
         )
 
     def take_sign_in_link(self) -> str | None:

@@ -26,6 +26,7 @@ class Addresses:
         ae_title: AE title of the gateway.
         database: DSN without a password, or an empty string when a DSN was given.
         triton: gRPC address of Triton, or an empty string when it does not run.
+        blobs: URL of the blob store.
     """
 
     http: str
@@ -35,6 +36,7 @@ class Addresses:
     ae_title: str
     database: str
     triton: str
+    blobs: str = ""
 
 
 @dataclass(frozen=True)

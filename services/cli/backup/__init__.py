@@ -1,0 +1,1 @@
+"""Backups: the database at one moment, and every blob that it names."""
