@@ -11,6 +11,7 @@ from gateway.dimse.association import AssociationSettings
 from gateway.dimse.inbox import InboxLimits
 from gateway.dimse.listener import Listener, split_address
 from gateway.dimse.service import Services
+from gateway.dimse.settings import DicomSettings
 from gateway.dimse.storage import StorageService
 from gateway.intake import Intake
 from gateway.intake_stream import IntakeStream
@@ -44,6 +45,7 @@ class Gateway:
         blobs: Where bytes go.
         token_source: The gateway's own token.
         mesh: Where other services are reached; the coordinator's address unless given.
+        dicom: How associations are conducted.
 
     Attributes:
         intake: The way to the coordinator.
@@ -58,8 +60,10 @@ class Gateway:
         blobs: LocalBlobs,
         token_source: TokenSource | None,
         mesh: str | None = None,
+        dicom: DicomSettings | None = None,
     ) -> None:
         self._settings = settings
+        self._dicom = dicom or DicomSettings()
         self._executor = ThreadPoolExecutor(settings.storage_threads, "storage")
         # Its own threads: a flush of the journal never queues behind those of large objects.
         self._journal_executor = ThreadPoolExecutor(1, "journal")
@@ -97,6 +101,7 @@ class Gateway:
                 outgoing=outgoing,
                 folder=settings.journal_folder / "commitments",
                 settled=lambda: self.intake.is_online,
+                settings=self._dicom,
             )
         )
         self._commitments = services.commitments

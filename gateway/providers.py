@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 
-from gateway.commitment.answering import AnsweringSettings, CommitmentQueue
+from gateway.commitment.answering import CommitmentQueue
 from gateway.commitment.answering import Surroundings as AnsweringSurroundings
 from gateway.commitment.folder import CommitmentFolder
 from gateway.commitment.service import CommitmentService
 from gateway.dimse.service import Provider
+from gateway.dimse.settings import DicomSettings
 from gateway.outgoing import OutgoingSettings
 from gateway.procedure_steps.performed import PerformedStepService
 from gateway.procedure_steps.worklist_find import WorklistFindService
@@ -39,7 +40,7 @@ class Surroundings:
         outgoing: How peers are called.
         folder: Where requests are kept that are answered later.
         settled: Whether everything that was acknowledged is indexed.
-        answering: When requests for storage commitment are answered.
+        settings: How associations are conducted.
     """
 
     coordinator: grpc.aio.Channel
@@ -48,7 +49,7 @@ class Surroundings:
     outgoing: OutgoingSettings
     folder: Path
     settled: Callable[[], bool]
-    answering: AnsweringSettings = field(default_factory=AnsweringSettings)
+    settings: DicomSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ def dimse_services(around: Surroundings) -> DimseServices:
     stored = StoredInstances(around.blobs, archive, ConversionServiceStub(around.mesh))
     folder = CommitmentFolder(around.folder)
     answers = AnsweringSurroundings(stored, registry, around.outgoing, around.settled)
-    commitments = CommitmentQueue(folder, answers, around.answering)
+    commitments = CommitmentQueue(folder, answers, around.settings)
     providers: list[Provider] = [
         FindService(archive, registry, around.outgoing.ae_title),
         MoveService(stored, registry, around.outgoing),

@@ -60,7 +60,7 @@ class PeerRegistry:
 
     def __init__(self, stub: pb_grpc.PeersServiceAsyncStub) -> None:
         self._stub = stub
-        self._kept: OrderedDict[str, tuple[float, DimsePeer | None]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[float, DimsePeer]] = OrderedDict()
 
     async def find(self, ae_title: str) -> DimsePeer | None:
         """Return the peer of an AE title; None unless exactly one is registered.
@@ -73,8 +73,10 @@ class PeerRegistry:
         if kept is not None and now - kept[0] < _KEPT_S:
             return kept[1]
         peer = await self._resolve(ae_title)
-        self._kept[ae_title] = (now, peer)
-        self._kept.move_to_end(ae_title)
+        # One that is unknown is asked for again: it may be registered the next moment.
+        self._kept.pop(ae_title, None)
+        if peer is not None:
+            self._kept[ae_title] = (now, peer)
         if len(self._kept) > _MOST_KEPT:
             self._kept.popitem(last=False)
         return peer

@@ -22,6 +22,7 @@ from gateway.commitment.verdict import Store, failures
 from gateway.dimse.commands import InstanceName
 from gateway.dimse.errors import PeerGoneError, PeerSilentError, ProtocolError
 from gateway.dimse.requestor import Proposal
+from gateway.dimse.settings import DicomSettings
 from gateway.outgoing import NotReachedError, OutgoingSettings, OutsideError, associated
 from gateway.registry import DimsePeer
 from services.dicom.errors import DicomError
@@ -36,29 +37,9 @@ _WELL_KNOWN: Final = InstanceName(PUSH_MODEL, PUSH_MODEL_INSTANCE)
 _OFFER: Final = Proposal(
     PUSH_MODEL, (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN), as_provider=True
 )
+_AT_ONCE: Final = 2
+"""Requests that are judged at the same time."""
 _ENDS: Final = (PeerGoneError, PeerSilentError, ProtocolError)
-
-
-@dataclass(frozen=True, slots=True)
-class AnsweringSettings:
-    """When requests are answered.
-
-    Attributes:
-        most: Requests that may wait.
-        at_once: Requests that are judged at the same time.
-        same_association_s: Time after which the report is sent on the association that asked, if
-            it still stands by then.
-        first_retry_s: Time until a report is tried again; it doubles each time.
-        longest_retry_s: The longest such time.
-        given_up_s: Time after which a report that nobody takes is dropped.
-    """
-
-    most: int = 1_000
-    at_once: int = 2
-    same_association_s: float = 0.5
-    first_retry_s: float = 2.0
-    longest_retry_s: float = 600.0
-    given_up_s: float = 24 * 3600.0
 
 
 class Peers(Protocol):
@@ -100,18 +81,18 @@ class CommitmentQueue:
     """
 
     def __init__(
-        self, folder: CommitmentFolder, around: Surroundings, settings: AnsweringSettings
+        self, folder: CommitmentFolder, around: Surroundings, settings: DicomSettings
     ) -> None:
         self._folder = folder
         self._around = around
         self._settings = settings
-        self._turns = asyncio.Semaphore(settings.at_once)
+        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._tasks: dict[asyncio.Task[None], Commitment] = {}
 
     @property
     def is_full(self) -> bool:
         """See ``Queue``."""
-        return len(self._tasks) >= self._settings.most
+        return len(self._tasks) >= self._settings.commitment_requests
 
     def add(self, commitment: Commitment, asker: Asker | None) -> None:
         """See ``Queue``."""
@@ -149,8 +130,8 @@ class CommitmentQueue:
         found: Mapping[Reference, int] | None = None
         if is_taken:
             found = dict.fromkeys(commitment.references, DUPLICATE_TRANSACTION)
-        began, retry_s = time.monotonic(), self._settings.first_retry_s
-        while time.monotonic() - began < self._settings.given_up_s:
+        began, retry_s = time.monotonic(), self._settings.commitment_first_retry_s
+        while time.monotonic() - began < self._settings.commitment_given_up_s:
             try:
                 if found is None:
                     found = await self._judged(commitment)
@@ -162,7 +143,7 @@ class CommitmentQueue:
                 break
             asker = None
             await asyncio.sleep(retry_s)
-            retry_s = min(2 * retry_s, self._settings.longest_retry_s)
+            retry_s = min(2 * retry_s, self._settings.commitment_longest_retry_s)
         else:
             logs.get_logger().error(GIVEN_UP, count=len(commitment.references))
         await asyncio.to_thread(self._folder.forget, commitment.commitment_id)
@@ -181,7 +162,7 @@ class CommitmentQueue:
         asker: Asker | None,
     ) -> None:
         if asker is not None:
-            await asyncio.sleep(self._settings.same_association_s)
+            await asyncio.sleep(self._settings.commitment_same_association_s)
             if await self._report_here(commitment, found, asker):
                 return
         await self._report_there(commitment, found)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from gateway.dimse.settings import DicomSettings
 from gateway.gateway import Gateway
 from gateway.settings import GatewaySettings
 from services.runtime.local_blobs import LocalBlobs
@@ -30,6 +31,14 @@ class RunningGateway:
     intake: IntakeDouble
     server: IntakeServer
     coordinator: CoordinatorDouble
+    task: asyncio.Task[None]
+
+    async def stop(self) -> None:
+        """End the gateway as SIGTERM does, and the coordinator's side."""
+        self.task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self.task
+        await self.server.stop()
 
     @property
     def blobs(self) -> Path:
@@ -60,7 +69,13 @@ async def start_gateway(short_folder: Path) -> AsyncIterator[Start]:
     """Give a function that starts a gateway, with the settings it is given."""
     running: list[tuple[asyncio.Task[None], IntakeServer]] = []
 
-    async def start(*, online: bool = True, free_bytes: int = 0, **settings: Any) -> RunningGateway:
+    async def start(
+        *,
+        online: bool = True,
+        free_bytes: int = 0,
+        dicom: DicomSettings | None = None,
+        **settings: Any,
+    ) -> RunningGateway:
         blobs = LocalBlobs(short_folder / "blobs", free_bytes=free_bytes)
         double = IntakeDouble(short_folder / "blobs")
         coordinator = CoordinatorDouble()
@@ -77,13 +92,14 @@ async def start_gateway(short_folder: Path) -> AsyncIterator[Start]:
             ),
             blobs,
             None,
+            dicom=dicom,
         )
         port = await gateway.start()
         task = asyncio.create_task(gateway.run())
         running.append((task, server))
         if online:
             await until(lambda: gateway.intake.is_online)
-        return RunningGateway(port, short_folder, gateway, double, server, coordinator)
+        return RunningGateway(port, short_folder, gateway, double, server, coordinator, task)
 
     yield start
     for task, server in running:

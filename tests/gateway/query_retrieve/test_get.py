@@ -13,7 +13,7 @@ from pydicom.uid import generate_uid
 
 from gateway.dimse import pdu
 from tests.gateway.conftest import RunningGateway, Start
-from tests.gateway.query_retrieve.conftest import Hold
+from tests.gateway.held import hold
 from tests.support.instances import ct_instance
 from tests.support.requester import IMPLICIT, Message, Requester, decoded, identifier
 from tests.support.scu import CT, EXPLICIT
@@ -85,7 +85,7 @@ async def fetch(gateway: RunningGateway, work: Callable[[int], Fetched]) -> Fetc
     return await asyncio.to_thread(work, gateway.port)
 
 
-async def test_a_study_comes_back_on_the_same_association(start_gateway: Start, hold: Hold) -> None:
+async def test_a_study_comes_back_on_the_same_association(start_gateway: Start) -> None:
     gateway = await start_gateway()
     study = generate_uid()
     datasets = [ct_instance(study_uid=study, number=n, size=200) for n in range(3)]
@@ -106,7 +106,7 @@ async def test_a_study_comes_back_on_the_same_association(start_gateway: Start, 
 
 
 async def test_an_instance_is_recoded_for_a_peer_that_takes_another_syntax(
-    start_gateway: Start, hold: Hold
+    start_gateway: Start,
 ) -> None:
     gateway = await start_gateway()
     dataset = ct_instance()
@@ -131,7 +131,7 @@ async def test_an_instance_is_recoded_for_a_peer_that_takes_another_syntax(
     ids=["no context", "not as provider", "another class"],
 )
 async def test_what_the_peer_does_not_take_fails_and_is_named(
-    start_gateway: Start, hold: Hold, storage: tuple[tuple[str, tuple[str, ...], bool], ...]
+    start_gateway: Start, storage: tuple[tuple[str, tuple[str, ...], bool], ...]
 ) -> None:
     gateway = await start_gateway()
     dataset = ct_instance()
@@ -149,9 +149,7 @@ async def test_what_the_peer_does_not_take_fails_and_is_named(
     assert fetched.last.decoded().FailedSOPInstanceUIDList == dataset.SOPInstanceUID
 
 
-async def test_refused_and_warned_sub_operations_are_counted(
-    start_gateway: Start, hold: Hold
-) -> None:
+async def test_refused_and_warned_sub_operations_are_counted(start_gateway: Start) -> None:
     gateway = await start_gateway()
     study = generate_uid()
     await hold(gateway, [ct_instance(study_uid=study, number=n) for n in range(3)])
@@ -172,9 +170,7 @@ async def test_refused_and_warned_sub_operations_are_counted(
     assert (fetched.last.status, fetched.counts) == (0xB000, (1, 1, 1))
 
 
-async def test_an_instance_whose_bytes_changed_is_not_sent(
-    start_gateway: Start, hold: Hold
-) -> None:
+async def test_an_instance_whose_bytes_changed_is_not_sent(start_gateway: Start) -> None:
     gateway = await start_gateway()
     study = generate_uid()
     datasets = [ct_instance(study_uid=study, number=n) for n in range(2)]
@@ -197,7 +193,7 @@ async def test_an_instance_whose_bytes_changed_is_not_sent(
     assert fetched.last.decoded().FailedSOPInstanceUIDList == datasets[0].SOPInstanceUID
 
 
-async def test_a_retrieval_is_cancelled(start_gateway: Start, hold: Hold) -> None:
+async def test_a_retrieval_is_cancelled(start_gateway: Start) -> None:
     gateway = await start_gateway()
     study = generate_uid()
     await hold(gateway, [ct_instance(study_uid=study, number=n, size=8) for n in range(30)])
@@ -220,9 +216,7 @@ async def test_a_retrieval_is_cancelled(start_gateway: Start, hold: Hold) -> Non
     assert len(fetched.stored) < 30
 
 
-async def test_a_peer_that_goes_away_meanwhile_gives_its_place_back(
-    start_gateway: Start, hold: Hold
-) -> None:
+async def test_a_peer_that_goes_away_meanwhile_gives_its_place_back(start_gateway: Start) -> None:
     gateway = await start_gateway(max_associations=1)
     study = generate_uid()
     await hold(gateway, [ct_instance(study_uid=study, number=n) for n in range(3)])
@@ -277,7 +271,7 @@ async def test_an_identifier_that_does_not_fit_is_refused(
     assert gateway.coordinator.archive.lookups == []
 
 
-async def test_whoever_nobody_registered_gets_nothing(start_gateway: Start, hold: Hold) -> None:
+async def test_whoever_nobody_registered_gets_nothing(start_gateway: Start) -> None:
     gateway = await start_gateway()
     dataset = ct_instance()
     await hold(gateway, [dataset])

@@ -15,7 +15,7 @@ from pydicom.uid import generate_uid
 from gateway.dimse import pdu
 from heimdallr.peers.v1 import peers_service_pb2 as peers
 from tests.gateway.conftest import RunningGateway, Start
-from tests.gateway.query_retrieve.conftest import Hold
+from tests.gateway.held import hold
 from tests.support.instances import ct_instance
 from tests.support.requester import EXPLICIT, IMPLICIT, Message, Requester, identifier
 
@@ -117,7 +117,7 @@ def counts(message: Message) -> tuple[int, ...]:
     return tuple(message.number(n) for n in (COMPLETED, FAILED, WARNING))
 
 
-async def test_a_study_goes_to_the_destination(start_gateway: Start, hold: Hold) -> None:
+async def test_a_study_goes_to_the_destination(start_gateway: Start) -> None:
     gateway = await start_gateway()
     study = generate_uid()
     datasets = [ct_instance(study_uid=study, number=n, size=200) for n in range(3)]
@@ -136,7 +136,7 @@ async def test_a_study_goes_to_the_destination(start_gateway: Start, hold: Hold)
     assert there.released
 
 
-async def test_a_destination_may_know_us_by_another_name(start_gateway: Start, hold: Hold) -> None:
+async def test_a_destination_may_know_us_by_another_name(start_gateway: Start) -> None:
     gateway = await start_gateway()
     dataset = ct_instance()
     await hold(gateway, [dataset])
@@ -150,7 +150,7 @@ async def test_a_destination_may_know_us_by_another_name(start_gateway: Start, h
     assert there.calling.strip() == b"OTHERNAME"
 
 
-async def test_an_instance_is_recoded_for_a_destination(start_gateway: Start, hold: Hold) -> None:
+async def test_an_instance_is_recoded_for_a_destination(start_gateway: Start) -> None:
     gateway = await start_gateway()
     dataset = ct_instance()
     await hold(gateway, [dataset])
@@ -163,9 +163,7 @@ async def test_an_instance_is_recoded_for_a_destination(start_gateway: Start, ho
     assert there.stored[0].decoded(IMPLICIT).PixelData == dataset.PixelData
 
 
-async def test_refused_and_warned_sub_operations_are_counted(
-    start_gateway: Start, hold: Hold
-) -> None:
+async def test_refused_and_warned_sub_operations_are_counted(start_gateway: Start) -> None:
     gateway = await start_gateway()
     study = generate_uid()
     datasets = [ct_instance(study_uid=study, number=n) for n in range(3)]
@@ -190,7 +188,7 @@ async def test_refused_and_warned_sub_operations_are_counted(
     ids=["unknown", "no destination", "outside"],
 )
 async def test_nothing_is_opened_to_a_destination_that_may_have_nothing(
-    start_gateway: Start, hold: Hold, spec: dict[str, Any] | None, status: int
+    start_gateway: Start, spec: dict[str, Any] | None, status: int
 ) -> None:
     gateway = await start_gateway()
     dataset = ct_instance()
@@ -208,7 +206,7 @@ async def test_nothing_is_opened_to_a_destination_that_may_have_nothing(
 
 
 async def test_a_destination_that_is_not_there_fails_what_was_to_go_there(
-    start_gateway: Start, hold: Hold
+    start_gateway: Start,
 ) -> None:
     gateway = await start_gateway()
     dataset = ct_instance()
@@ -222,9 +220,7 @@ async def test_a_destination_that_is_not_there_fails_what_was_to_go_there(
     assert (answers[-1].status, counts(answers[-1])) == (0xA702, (0, 1, 0))
 
 
-async def test_a_destination_that_breaks_off_fails_the_rest(
-    start_gateway: Start, hold: Hold
-) -> None:
+async def test_a_destination_that_breaks_off_fails_the_rest(start_gateway: Start) -> None:
     gateway = await start_gateway()
     study = generate_uid()
     await hold(gateway, [ct_instance(study_uid=study, number=n) for n in range(3)])
