@@ -15,6 +15,7 @@ import typer
 
 from services.cli.connection import file_sentence
 from services.cli.stack import (
+    MtlsSettings,
     Stack,
     StackError,
     StackSettings,
@@ -58,6 +59,16 @@ def up(
         Path | None, typer.Option(help="TLS by this certificate (PEM, with its chain).")
     ] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
+    mtls: Annotated[
+        bool,
+        typer.Option("--mtls", help="Processes speak TCP with certificates, not Unix sockets."),
+    ] = False,
+    mesh_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="With --mtls: port of the mesh.")
+    ] = 8443,
+    mesh_address: Annotated[
+        str, typer.Option(help="With --mtls: address of the mesh, for gateways elsewhere.")
+    ] = "127.0.0.1",
     metrics_port: Annotated[
         int | None,
         typer.Option(min=1, max=65535, help="Port on 127.0.0.1 for Prometheus; none if absent."),
@@ -82,6 +93,7 @@ def up(
             "--http-port": (http_address, http_port),
             "--dicom-port": (dicom_address, dicom_port),
             "--metrics-port": ("127.0.0.1", metrics_port),
+            "--mesh-port": (mesh_address, mesh_port if mtls else None),
         }
     )
     if database is not None and not database.startswith(_DSN_SCHEMES):
@@ -98,6 +110,7 @@ def up(
         without=frozenset(without or ()),
         metrics_port=metrics_port,
         tls=_tls(tls, tls_certificate, tls_key),
+        mtls=MtlsSettings(mesh_address, mesh_port) if mtls else None,
     )
     voice = JsonVoice() if as_json else ScreenVoice()
     raise typer.Exit(asyncio.run(run(settings, voice)))
@@ -112,7 +125,8 @@ def _tls(own: bool, certificate: Path | None, key: Path | None) -> TlsSettings |
 
 
 def _require_different_ports(listeners: Mapping[str, tuple[str, int | None]]) -> None:
-    for (one, first), (other, second) in combinations(listeners.items(), 2):
+    taken = {option: place for option, place in listeners.items() if place[1] is not None}
+    for (one, first), (other, second) in combinations(taken.items(), 2):
         addresses = {first[0], second[0]}
         shared = len(addresses) == 1 or "0.0.0.0" in addresses  # noqa: S104 -- compared only
         if shared and first[1] == second[1]:

@@ -16,6 +16,7 @@ from services.runtime import telemetry
 from services.runtime.contracts import is_retryable, service_contracts
 from services.runtime.correlation import METADATA_KEY, correlation_id
 from services.runtime.errors import ERROR_DOMAIN
+from services.runtime.mesh_address import open_transport
 from services.runtime.metrics import count_client_call
 from services.runtime.token_source import TokenSource
 
@@ -105,11 +106,11 @@ def open_channel(
     Calls that their contract calls idempotent are made again when the server cannot be reached.
 
     Args:
-        address: "unix:/path" or "host:port".
+        address: "unix:/path", "host:port" or "mtls:/folder@host:port".
         token_source: Gives the bearer token; None sends none.
         timeout_s: Deadline of calls with one answer that name none themselves, in seconds.
     """
-    channel = grpc.aio.insecure_channel(address, options=_options())
+    channel = open_transport(address, _options())
     return MeshChannel(channel, token_source, timeout_s)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import grpc
 
+from services.runtime.mesh_address import MtlsAddress, mtls_address, server_credentials
+
 _UNIX = "unix:"
 
 
@@ -17,7 +19,7 @@ class AddressInUseError(Exception):
 
 
 def listen(server: grpc.aio.Server, address: str) -> str:
-    """Listen on "unix:/path" (mode 0600, a dead socket removed first) or "host:port".
+    """Listen on "unix:/path" (mode 0600, a dead socket removed first), a port, or one with mTLS.
 
     Returns:
         The address to connect to, with the real port where port 0 was asked for.
@@ -28,6 +30,9 @@ def listen(server: grpc.aio.Server, address: str) -> str:
     if address.startswith(_UNIX):
         _listen_unix(server, Path(address.removeprefix(_UNIX)))
         return address
+    mutual = mtls_address(address)
+    if mutual is not None:
+        return _listen_mutual(server, mutual)
     host = address.rpartition(":")[0]
     try:
         return f"{host}:{server.add_insecure_port(address)}"
@@ -61,6 +66,14 @@ def listening_socket(address: str) -> tuple[socket.socket, str]:
     finally:
         os.umask(before)
     return bound, address
+
+
+def _listen_mutual(server: grpc.aio.Server, mutual: MtlsAddress) -> str:
+    try:
+        port = server.add_secure_port(mutual.target, server_credentials(mutual))
+    except RuntimeError:
+        raise AddressInUseError(mutual.target) from None
+    return str(MtlsAddress(mutual.folder, mutual.host, port))
 
 
 def _listen_unix(server: grpc.aio.Server, path: Path) -> None:

@@ -9,12 +9,16 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from services.runtime.mesh_address import mtls_address
+
 EXIT_CONFIGURATION = 2
 _MAX_SOCKET_PATH = 107
 
 
 def _checked_address(address: str) -> str:
-    """Accept "unix:/absolute/path" or "host:port"."""
+    """Accept "unix:/absolute/path", "host:port" or "mtls:/folder@host:port"."""
+    if mtls_address(address) is not None:
+        return address
     if address.startswith("unix:"):
         path = address.removeprefix("unix:")
         if not path.startswith("/"):
@@ -36,7 +40,8 @@ class RuntimeSettings(BaseSettings):
 
     Attributes:
         service_name: Our name of the service, e.g. "conversion".
-        listen: Where to listen: "unix:/path" or "host:port".
+        listen: Where to listen: "unix:/path", "host:port", or "mtls:/folder@host:port" with the
+            folder of this service's own certificate.
         mesh: The one address that calls to other services go to.
         token_file: File with this service's own token.
         jwks_file: File with the keys that sign tokens.

@@ -62,7 +62,7 @@ def test_a_path_with_a_quote_cannot_break_the_configuration(tmp_path: Path) -> N
 
     text = render(template(), layout, StackSettings(tmp_path))
 
-    assert 'path: "/tmp/a\\"b/mesh.sock"' in text
+    assert '"path": "/tmp/a\\"b/mesh.sock"' in text
 
 
 def test_no_route_has_a_time_limit_of_its_own() -> None:

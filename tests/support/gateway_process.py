@@ -107,4 +107,4 @@ class GatewayProcess:
         return {"PATH": os.environ["PATH"], "PYTHONPATH": path} | environ
 
     async def _serves(self) -> bool:
-        return await grpc_serving(self.folder / "gateway.sock")()
+        return await grpc_serving(f"unix:{self.folder}/gateway.sock")()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from services.cli.stack.command import Command
+from services.cli.stack.endpoints import MESH, Endpoints
 from services.cli.stack.layout import Layout
 from services.cli.stack.metrics import metrics_socket
 from services.cli.stack.process import ProcessSpec
@@ -32,14 +33,18 @@ _REPOSITORY_ROOT: Final = Path(__file__).resolve().parents[3]
 _INHERITED: Final = ("HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONFAULTHANDLER")
 
 
-def python_spec(name: str, layout: Layout, environ: Mapping[str, str]) -> ProcessSpec:
+def python_spec(
+    name: str, layout: Layout, environ: Mapping[str, str], endpoints: Endpoints | None = None
+) -> ProcessSpec:
     """Return how one of our processes is supervised.
 
     Args:
         name: One of ``MODULES``.
         layout: Where its files lie.
         environ: What it is told, from ``child_environ``.
+        endpoints: Where it listens; on its Unix socket unless given.
     """
+    endpoints = endpoints or Endpoints(layout)
     sockets = [layout.socket(name)]
     sockets.append(metrics_socket(layout, name))
     if name == "gateway":
@@ -56,7 +61,7 @@ def python_spec(name: str, layout: Layout, environ: Mapping[str, str]) -> Proces
     return ProcessSpec(
         name=name,
         prepare=prepare,
-        probe=grpc_serving(layout.socket(name)),
+        probe=grpc_serving(endpoints.reach(name, name)),
         workdir=layout.run,
         after=_AFTER.get(name, ()),
         grace_s=15.0,
@@ -64,13 +69,19 @@ def python_spec(name: str, layout: Layout, environ: Mapping[str, str]) -> Proces
 
 
 def child_environ(
-    name: str, layout: Layout, settings: StackSettings, dsn: str, triton_port: int
+    name: str,
+    layout: Layout,
+    settings: StackSettings,
+    dsn: str,
+    triton_port: int,
+    endpoints: Endpoints | None = None,
 ) -> dict[str, str]:
     """Return the whole environment of one of our processes.
 
     Settings of ours that are in the supervisor's environment reach every process; the values
     that this stack decides win over them.
     """
+    endpoints = endpoints or Endpoints(layout)
     values = {key: os.environ[key] for key in _INHERITED if key in os.environ}
     values |= {key: value for key, value in os.environ.items() if key.startswith("HEIMDALLR_")}
     # A DSN holds a password: only the coordinator speaks to PostgreSQL.
@@ -82,8 +93,8 @@ def child_environ(
         "PYTHONUNBUFFERED": "1",
         "MALLOC_ARENA_MAX": "2",
         "HEIMDALLR_SERVICE_NAME": name,
-        "HEIMDALLR_LISTEN": f"unix:{layout.socket(name)}",
-        "HEIMDALLR_MESH": f"unix:{layout.socket('mesh')}",
+        "HEIMDALLR_LISTEN": endpoints.listen(name),
+        "HEIMDALLR_MESH": endpoints.reach(MESH, name),
         "HEIMDALLR_TOKEN_FILE": str(layout.token(name)),
         "HEIMDALLR_JWKS_FILE": str(layout.jwks),
         "HEIMDALLR_BLOBS": layout.blobs.as_uri(),
@@ -92,6 +103,8 @@ def child_environ(
     if settings.metrics_port is not None:
         values["HEIMDALLR_METRICS_LISTEN"] = f"unix:{metrics_socket(layout, name)}"
     values["PYTHONPATH"] = os.pathsep.join(_import_folders())
+    if name == "gateway":
+        values["HEIMDALLR_GATEWAY_INTAKE_ADDRESS"] = endpoints.reach("coordinator", name)
     return values | _own_values(name, layout, settings, dsn, triton_port)
 
 
@@ -127,7 +140,6 @@ def _own_values(
             "HEIMDALLR_GATEWAY_DICOM_ADDRESS": f"{settings.dicom_address}:{settings.dicom_port}",
             "HEIMDALLR_GATEWAY_AE_TITLE": os.environ.get("HEIMDALLR_GATEWAY_AE_TITLE", "HEIMDALLR"),
             "HEIMDALLR_GATEWAY_JOURNAL_FOLDER": str(layout.journal),
-            "HEIMDALLR_GATEWAY_INTAKE_ADDRESS": f"unix:{layout.socket('coordinator')}",
             "HEIMDALLR_GATEWAY_HTTP_LISTEN": f"unix:{layout.socket('gateway-http')}",
         }
     return {}

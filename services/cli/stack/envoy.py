@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from services.cli.stack.command import Command
+from services.cli.stack.endpoints import MESH, Endpoints
 from services.cli.stack.errors import MissingPartError
 from services.cli.stack.layout import Layout
 from services.cli.stack.metrics import metrics_config
@@ -18,6 +19,7 @@ from services.cli.stack.settings import StackSettings
 from services.cli.stack.tls import HSTS, public_transport
 
 NAME: Final = "envoy"
+PROCESSES: Final = ("coordinator", "conversion", "analysis", "reporting", "gateway")
 
 _REPOSITORY_ROOT: Final = Path(__file__).resolve().parents[3]
 
@@ -47,31 +49,34 @@ def template() -> str:
     return path.read_text()
 
 
-def render(text: str, layout: Layout, settings: StackSettings) -> str:
+def render(
+    text: str, layout: Layout, settings: StackSettings, endpoints: Endpoints | None = None
+) -> str:
     """Put this machine's sockets and ports into the template.
 
     Raises:
         KeyError: If the template names a value that is not one of ours.
     """
+    endpoints = endpoints or Endpoints(layout)
     values = {
         "admin_socket": str(layout.socket("envoy-admin")),
-        "mesh_socket": str(layout.socket("mesh")),
-        "coordinator_socket": str(layout.socket("coordinator")),
-        "conversion_socket": str(layout.socket("conversion")),
-        "analysis_socket": str(layout.socket("analysis")),
-        "reporting_socket": str(layout.socket("reporting")),
-        "gateway_socket": str(layout.socket("gateway")),
         "gateway_http_socket": str(layout.socket("gateway-http")),
         "http_address": settings.http_address,
         "http_port": str(settings.http_port),
     }
     quoted = {name: json.dumps(value)[1:-1] for name, value in values.items()}
+    for name in (MESH, *PROCESSES):
+        quoted[f"{name}_address"] = json.dumps(endpoints.envoy_address(name))
+    quoted["mesh_transport"] = json.dumps(endpoints.envoy_listener())
+    quoted["process_transport"] = json.dumps(endpoints.envoy_upstream())
     quoted["public_transport"] = json.dumps(public_transport(settings, layout))
     quoted["transport_security"] = HSTS if settings.tls is not None else ""
     return string.Template(text).substitute(quoted)
 
 
-def envoy_spec(layout: Layout, settings: StackSettings) -> ProcessSpec:
+def envoy_spec(
+    layout: Layout, settings: StackSettings, endpoints: Endpoints | None = None
+) -> ProcessSpec:
     """Return how Envoy is supervised.
 
     Raises:
@@ -81,7 +86,7 @@ def envoy_spec(layout: Layout, settings: StackSettings) -> ProcessSpec:
     config = layout.run / "envoy.yaml"
 
     async def prepare() -> Command:
-        config.write_text(render(text, layout, settings))
+        config.write_text(render(text, layout, settings, endpoints))
         argv = [str(program), "--config-path", str(config), "--disable-hot-restart"]
         argv += ["--concurrency", "2", "--log-level", _level(settings.log_level)]
         if settings.metrics_port is not None:

@@ -51,6 +51,10 @@ class Layout:
         """Its private key."""
         return self.data / "keys" / "tls.key"
 
+    def identity(self, name: str) -> Path:
+        """Return the folder of a process's certificate for mutual TLS."""
+        return self.data / "keys" / "mesh" / name
+
     @property
     def sign_in(self) -> Path:
         """Where the coordinator leaves the first administrator's one-time code until shown."""

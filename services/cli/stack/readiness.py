@@ -11,6 +11,8 @@ import asyncpg
 import grpc
 from grpc_health.v1 import health_pb2
 
+from services.runtime.mesh_address import open_transport
+
 Probe = Callable[[], Awaitable[bool]]
 
 _TIMEOUT_S: Final = 2.0
@@ -18,12 +20,16 @@ _TIMEOUT_S: Final = 2.0
 _CHANNEL_OPTIONS: Final = (("grpc.use_local_subchannel_pool", 1),)
 
 
-def grpc_serving(socket: Path) -> Probe:
-    """Return a probe: does ``grpc.health.v1.Health.Check`` on a Unix socket say SERVING?"""
+def grpc_serving(address: str) -> Probe:
+    """Return a probe: does ``grpc.health.v1.Health.Check`` say SERVING?
+
+    Args:
+        address: "unix:/path" or "mtls:/folder@host:port".
+    """
 
     async def probe() -> bool:
         try:
-            async with grpc.aio.insecure_channel(f"unix:{socket}", _CHANNEL_OPTIONS) as channel:
+            async with open_transport(address, _CHANNEL_OPTIONS) as channel:
                 # Spelled out: the published type stubs know the messages and not the service.
                 check = channel.unary_unary(
                     "/grpc.health.v1.Health/Check",
@@ -31,7 +37,7 @@ def grpc_serving(socket: Path) -> Probe:
                     response_deserializer=health_pb2.HealthCheckResponse.FromString,
                 )
                 answer = await check(health_pb2.HealthCheckRequest(), timeout=_TIMEOUT_S)
-        except grpc.aio.AioRpcError:
+        except (grpc.aio.AioRpcError, OSError):
             return False
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 

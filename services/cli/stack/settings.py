@@ -22,6 +22,19 @@ class TlsSettings:
 
 
 @dataclass(frozen=True)
+class MtlsSettings:
+    """Processes reach each other over TCP, each side with a certificate of the mesh's own CA.
+
+    Attributes:
+        address: Address on which the mesh listens; others than loopback for gateways elsewhere.
+        port: Its port.
+    """
+
+    address: str = "127.0.0.1"
+    port: int = 8443
+
+
+@dataclass(frozen=True)
 class StackSettings:
     """Choices for one stack.
 
@@ -37,6 +50,7 @@ class StackSettings:
         metrics_port: Port on the loopback address where Prometheus finds every process; none if
             absent.
         tls: How the public listener speaks TLS; it does not when ``None``.
+        mtls: How processes reach each other by mutual TLS; by Unix sockets when ``None``.
     """
 
     data: Path
@@ -49,6 +63,7 @@ class StackSettings:
     without: frozenset[str] = frozenset()
     metrics_port: int | None = None
     tls: TlsSettings | None = None
+    mtls: MtlsSettings | None = None
 
 
 def default_data_folder(environ: Mapping[str, str] = os.environ, uid: int | None = None) -> Path:

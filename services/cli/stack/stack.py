@@ -15,6 +15,7 @@ from typing import Final, Self
 from services.cli.stack.accounts import Account, database_account, require_reachable
 from services.cli.stack.children import MODULES
 from services.cli.stack.credentials import Credentials
+from services.cli.stack.endpoints import MESH, OPERATOR, Endpoints
 from services.cli.stack.errors import StackError
 from services.cli.stack.layout import Layout
 from services.cli.stack.limits import set_limits
@@ -149,7 +150,7 @@ class Stack:
         scheme = "http" if settings.tls is None else "https"
         return Addresses(
             http=f"{scheme}://{settings.http_address}:{settings.http_port}",
-            mesh=f"unix:{self.layout.socket('mesh')}",
+            mesh=(plan.endpoints if plan else Endpoints(self.layout)).reach(MESH, OPERATOR),
             dicom_host=settings.dicom_address,
             dicom_port=settings.dicom_port,
             ae_title=AE_TITLE,
@@ -181,6 +182,8 @@ class Stack:
         require_free(settings.dicom_address, settings.dicom_port, "--dicom-port")
         if settings.metrics_port is not None:
             require_free("127.0.0.1", settings.metrics_port, "--metrics-port")
+        if settings.mtls is not None:
+            require_free(settings.mtls.address, settings.mtls.port, "--mesh-port")
         prepare_private_folder(layout.run, account)
         empty_folder(layout.run)
         layout.pointer.unlink(missing_ok=True)
