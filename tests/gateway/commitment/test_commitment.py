@@ -193,9 +193,10 @@ async def test_a_restart_still_reports(start_gateway: Start) -> None:
     await gateway.stop()
 
     async with ReportingPeer() as peer:
-        again = await start_gateway(dicom=IMPATIENT)
+        again = await start_gateway(online=False, dicom=IMPATIENT)
         again.coordinator.archive.located = located
         again.coordinator.peers.add("TESTSCU", peer.port)
+        await again.server.start()
         report = await asyncio.to_thread(peer.report)
 
     assert report.number(0x1002) == 1
