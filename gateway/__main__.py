@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import grpc
+
 from gateway.dicomweb.door import Behind, dicomweb_routes
 from gateway.dicomweb.settings import DicomwebSettings
-from gateway.doors import Doors
+from gateway.dimse.settings import DicomSettings
+from gateway.doors import SourceDoors, UploadDoors
 from gateway.exchanges import Exchanges
 from gateway.gateway import Gateway
 from gateway.http.permitted import HttpCallers
 from gateway.http.server import HttpServer
 from gateway.peers.settings import ExchangeSettings
 from gateway.settings import GatewaySettings
+from gateway.sources.settings import SourceSettings
 from gateway.upload.settings import UploadSettings
 from services.runtime.audit_client import RemoteAuditTrail
 from services.runtime.blobs import open_blobs
@@ -35,14 +39,16 @@ async def main() -> None:
     if not isinstance(blobs, LocalBlobs):
         raise UnsupportedBlobStoreError
     token_source = FileTokenSource(runtime.token_file)
-    gateway = Gateway(settings, blobs, token_source, runtime.mesh)
+    gateway = Gateway(settings, blobs, token_source, runtime.mesh, load_settings(DicomSettings))
     await gateway.start()
     own, plain = open_channel(runtime.mesh, token_source), open_channel(runtime.mesh)
     exchanges = Exchanges(gateway, settings, load_settings(ExchangeSettings), blobs, own)
-    background = [gateway.run, *exchanges.background]
+    data, upload = settings.journal_folder.parent, load_settings(UploadSettings)
+    sources = SourceDoors(gateway, data, load_settings(SourceSettings), upload, own)
+    background = [gateway.run, *exchanges.background, *sources.background]
     if settings.http_listen is not None:
         callers = HttpCallers(Verifier(runtime.jwks_file), RemoteAuditTrail(own))
-        doors = Doors(gateway, settings, load_settings(UploadSettings), callers)
+        uploads = UploadDoors(gateway, settings.journal_folder / "uploads", upload, callers)
         behind = Behind(
             callers=callers,
             own=own,
@@ -52,13 +58,22 @@ async def main() -> None:
             handover=gateway.intake,
             folder=settings.journal_folder,
         )
-        routes = [*doors.routes, *dicomweb_routes(behind, load_settings(DicomwebSettings))]
+        routes = [
+            *uploads.routes,
+            *sources.routes(callers),
+            *dicomweb_routes(behind, load_settings(DicomwebSettings)),
+        ]
         http = HttpServer(settings.http_listen, settings.page_folder, own, plain, routes)
         await http.start()
-        background += [http.run, *doors.background]
+        background += [http.run, *uploads.background]
+
+    def add_servicers(server: grpc.aio.Server) -> None:
+        exchanges.add_servicers(server)
+        sources.add_servicers(server)
+
     await serve(
         runtime,
-        exchanges.add_servicers,
+        add_servicers,
         hooks=Hooks(background=background, gathers=[gateway.gather]),
     )
 

@@ -35,16 +35,10 @@ class Uploads:
     """
 
     def __init__(self, spool: UploadSpool, door: FileDoor, settings: UploadSettings) -> None:
-        limits = ArchiveLimits(
-            max_entries=settings.max_entries,
-            max_inflated_bytes=settings.max_inflated_bytes,
-            max_ratio=settings.max_ratio,
-            ratio_from_bytes=settings.ratio_from_bytes,
-        )
         self.spool = spool
         self._receiving = Receiving(spool, settings.idle_timeout_s)
         self._door = door
-        self._unpacking = Unpacking(door, limits, settings.workers)
+        self._unpacking = Unpacking(door, archive_limits(settings), settings.workers)
         self._settings = settings
         self._waiting: asyncio.Queue[str] = asyncio.Queue()
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -157,6 +151,16 @@ class Uploads:
                 old.append(upload)
         surplus = max(0, len(done) - settings.outcome_kept_count)
         return list({upload.upload_id: upload for upload in (*old, *done[:surplus])}.values())
+
+
+def archive_limits(settings: UploadSettings) -> ArchiveLimits:
+    """Return what an archive may hold."""
+    return ArchiveLimits(
+        max_entries=settings.max_entries,
+        max_inflated_bytes=settings.max_inflated_bytes,
+        max_ratio=settings.max_ratio,
+        ratio_from_bytes=settings.ratio_from_bytes,
+    )
 
 
 def _source(upload: Upload) -> Source:

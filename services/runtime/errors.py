@@ -171,3 +171,17 @@ class PeerNotFoundError(ServiceError):
 
     def __init__(self, peer: str) -> None:
         super().__init__("no such peer is registered", peer=peer)
+
+
+class SourceNotFoundError(ServiceError):
+    """No such source is registered, or it is not told which of several is meant.
+
+    Args:
+        source_id: Our id, where one was asked for.
+    """
+
+    code = grpc.StatusCode.NOT_FOUND
+    reason = ErrorReason.ERROR_REASON_SOURCE_NOT_FOUND
+
+    def __init__(self, source_id: str) -> None:
+        super().__init__("no such source is registered", source_id=source_id)

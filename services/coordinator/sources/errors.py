@@ -8,16 +8,6 @@ from heimdallr.errors.v1.error_reason_pb2 import ErrorReason
 from services.runtime.errors import ServiceError
 
 
-class SourceNotFoundError(ServiceError):
-    """No such source is registered, or it is not told which of several is meant."""
-
-    code = grpc.StatusCode.NOT_FOUND
-    reason = ErrorReason.ERROR_REASON_SOURCE_NOT_FOUND
-
-    def __init__(self, source_id: str) -> None:
-        super().__init__("no such source is registered", source_id=source_id)
-
-
 class SourceExistsError(ServiceError):
     """A source of that name exists."""
 

@@ -7,14 +7,11 @@ from typing import Final
 
 import asyncpg
 
-from services.coordinator.sources.errors import (
-    SourceExistsError,
-    SourceNotFoundError,
-    TurnLostError,
-)
+from services.coordinator.sources.errors import SourceExistsError, TurnLostError
 from services.coordinator.sources.rows import source_from_row, spec_json
 from services.coordinator.sources.schedule import next_run
 from services.coordinator.sources.source import Kind, Progress, Source, SourceSpec, Turn
+from services.runtime.errors import SourceNotFoundError
 from services.runtime.ids import is_id, new_id
 from services.runtime.postgres import Connection, Pool, connection, transaction
 from services.runtime.queries import load_queries

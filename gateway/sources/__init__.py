@@ -1,0 +1,1 @@
+"""Places that studies are fetched from by schedule; one gateway at a time works on each."""
