@@ -5,11 +5,13 @@ import { AccessService } from "../gen/heimdallr/access/v1/access_service_pb";
 import { ArchiveService } from "../gen/heimdallr/archive/v1/archive_service_pb";
 import { EventsService } from "../gen/heimdallr/events/v1/events_service_pb";
 import { OperationsService } from "../gen/heimdallr/operations/v1/operations_service_pb";
+import { CompletenessService } from "../gen/heimdallr/workflow/v1/completeness_service_pb";
 import { WorkflowService } from "../gen/heimdallr/workflow/v1/workflow_service_pb";
 
 export interface Api {
   readonly access: Client<typeof AccessService>;
   readonly archive: Client<typeof ArchiveService>;
+  readonly completeness: Client<typeof CompletenessService>;
   readonly events: Client<typeof EventsService>;
   readonly operations: Client<typeof OperationsService>;
   readonly workflow: Client<typeof WorkflowService>;
@@ -21,6 +23,7 @@ export function createApi(transport: Transport): Api {
   return {
     access: createClient(AccessService, transport),
     archive: createClient(ArchiveService, transport),
+    completeness: createClient(CompletenessService, transport),
     events: createClient(EventsService, transport),
     operations: createClient(OperationsService, transport),
     workflow: createClient(WorkflowService, transport),

@@ -6,6 +6,7 @@ import { Code, ConnectError, createRouterTransport, type Transport } from "@conn
 import { GetCallerResponseSchema } from "../../gen/heimdallr/access/v1/access_service_pb";
 import { Permission } from "../../gen/heimdallr/access/v1/permission_pb";
 import { ArchiveService, type StudySchema, StudyState } from "../../gen/heimdallr/archive/v1/archive_service_pb";
+import { CompletenessService } from "../../gen/heimdallr/workflow/v1/completeness_service_pb";
 import {
   type GetStudyResultsResponseSchema,
   StageState,
@@ -68,6 +69,12 @@ export function transportOf(server: Server): Transport {
       }),
       async *fetchResult() {
         yield { data: new Uint8Array([1]) };
+      },
+    });
+    service(CompletenessService, {
+      completeStudy: ({ studyId }) => {
+        server.asked.push(`complete ${studyId}`);
+        return {};
       },
     });
     service(WorkflowService, {

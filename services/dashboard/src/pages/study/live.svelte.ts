@@ -5,6 +5,7 @@ import { type Client, Code, ConnectError } from "@connectrpc/connect";
 import type { StreamState } from "../../api/event-stream.svelte";
 import { type Failure, failureOf } from "../../api/failure";
 import type { ArchiveService, Series, Study } from "../../gen/heimdallr/archive/v1/archive_service_pb";
+import type { CompletenessService } from "../../gen/heimdallr/workflow/v1/completeness_service_pb";
 import type {
   GetStudyResultsResponse,
   Priority,
@@ -15,6 +16,7 @@ import type {
 /** The services this page calls. */
 export interface StudyClients {
   readonly archive: Client<typeof ArchiveService>;
+  readonly completeness: Client<typeof CompletenessService>;
   readonly workflow: Client<typeof WorkflowService>;
 }
 
@@ -91,6 +93,11 @@ export class StudyLive {
   /** Stops what waits or runs; returns how many stages were stopped. */
   async cancel(): Promise<number> {
     return (await this.clients.workflow.cancelStudy({ studyId: this.studyId })).stoppedCount;
+  }
+
+  /** Says that the study is complete: a person knows. */
+  async complete(): Promise<void> {
+    await this.clients.completeness.completeStudy({ studyId: this.studyId });
   }
 
   /** Changes how soon the work is taken. */

@@ -3,6 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { ArchiveService, StudyState } from "../../gen/heimdallr/archive/v1/archive_service_pb";
+import { CompletenessService } from "../../gen/heimdallr/workflow/v1/completeness_service_pb";
 import { StudyWorkflowSchema, WorkflowService } from "../../gen/heimdallr/workflow/v1/workflow_service_pb";
 import { notFound, Server, STUDY_ID, transportOf } from "./fixtures";
 import { fingerprint, pauseMs, StudyLive } from "./live.svelte";
@@ -11,7 +12,12 @@ let stop: (() => void) | undefined;
 
 function follow(server: Server): StudyLive {
   const transport = transportOf(server);
-  const live = new StudyLive({ archive: createClient(ArchiveService, transport), workflow: createClient(WorkflowService, transport) }, STUDY_ID);
+  const clients = {
+    archive: createClient(ArchiveService, transport),
+    completeness: createClient(CompletenessService, transport),
+    workflow: createClient(WorkflowService, transport),
+  };
+  const live = new StudyLive(clients, STUDY_ID);
   stop = live.start();
   return live;
 }
