@@ -9,6 +9,7 @@ import typer
 
 from services.cli.backup.command import backup, restore
 from services.cli.complete import complete
+from services.cli.deid import app as deid
 from services.cli.delete import delete
 from services.cli.demo import demo
 from services.cli.doctor import doctor
@@ -16,6 +17,7 @@ from services.cli.phantom import phantom
 from services.cli.replay import replay
 from services.cli.retention import retention
 from services.cli.send import send
+from services.cli.site import site
 from services.cli.status import status
 from services.cli.storage import collect, scrub
 from services.cli.studies import studies
@@ -66,6 +68,8 @@ app.command()(scrub)
 app.command()(collect)
 app.command()(backup)
 app.command()(restore)
+app.add_typer(deid, name="deid")
+app.add_typer(site)
 app.command()(token)
 app.command()(phantom)
 

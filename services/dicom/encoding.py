@@ -47,6 +47,11 @@ def dictionary_vr(tag: int) -> str:
     return "LO" if creator else "UN"
 
 
+def known_tag(tag: int) -> bool:
+    """Tell whether our edition of PS3.6 lists a tag, overlays and curves included."""
+    return tag in _DICTIONARY_VRS or tag & 0xFF00FFFF in _REPEATING_VRS
+
+
 def header_reader(data: Buffer, *, explicit_vr: bool, little_endian: bool) -> HeaderReader:
     """Make the function that reads element headers of ``data``."""
     order = "<" if little_endian else ">"

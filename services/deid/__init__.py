@@ -1,0 +1,1 @@
+"""De-identification: takes identity out of DICOM objects, and proves it."""

@@ -1,0 +1,110 @@
+"""De-identifies files in several processes, each file whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from services.deid.certificate import Entry
+from services.deid.deidentify import Deidentifier, Released
+from services.deid.errors import DeidRefusedError
+from services.deid.profile.options import Option
+from services.deid.pseudonyms import Pseudonyms
+from services.dicom.errors import DicomError
+
+RELEASED: Final = "released"
+_FILES_A_TASK: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is done with every file.
+
+    Attributes:
+        target: Folder that takes the released files.
+        options: Of the profile.
+        key: Of the project.
+    """
+
+    target: Path
+    options: frozenset[Option]
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class FileOutcome:
+    """What became of one file.
+
+    Attributes:
+        path: The file that came in.
+        entry: For the certificate.
+        reason: Why it was refused, without values; empty when it was released.
+    """
+
+    path: Path
+    entry: Entry
+    reason: str
+
+
+def deidentify_files(files: Sequence[Path], job: Job, workers: int) -> Iterator[FileOutcome]:
+    """Yield what became of each file, in their order, as soon as it is known.
+
+    Args:
+        files: DICOM files; those of one series should stand together.
+        job: What is done with them.
+        workers: Processes, at least 1.
+    """
+    groups = [files[at : at + _FILES_A_TASK] for at in range(0, len(files), _FILES_A_TASK)]
+    if workers == 1:
+        deidentifier = _deidentifier(job)
+        for group in groups:
+            yield from (_one(path, deidentifier, job.target) for path in group)
+        return
+    with ProcessPoolExecutor(workers, initializer=_begin, initargs=(job,)) as pool:
+        for outcomes in pool.map(_group, groups):
+            yield from outcomes
+
+
+_kept: list[tuple[Deidentifier, Path]] = []
+"""What a process of the pool keeps between its tasks."""
+
+
+def _begin(job: Job) -> None:
+    _kept.append((_deidentifier(job), job.target))
+
+
+def _group(files: Sequence[Path]) -> list[FileOutcome]:
+    ((deidentifier, target),) = _kept
+    return [_one(path, deidentifier, target) for path in files]
+
+
+def _deidentifier(job: Job) -> Deidentifier:
+    return Deidentifier(job.options, Pseudonyms(job.key))
+
+
+def _one(path: Path, deidentifier: Deidentifier, target: Path) -> FileOutcome:
+    data = path.read_bytes()
+    source = hashlib.sha256(data).hexdigest()
+    try:
+        released = deidentifier.deidentify(data)
+    except DeidRefusedError as error:
+        return FileOutcome(path, Entry(source, "", error.code, 0), str(error))
+    except DicomError as error:
+        return FileOutcome(path, Entry(source, "", "INVALID_DICOM", 0), str(error))
+    _write(released, target)
+    return FileOutcome(path, Entry(source, released.sha256, RELEASED, released.sought), "")
+
+
+def _write(released: Released, target: Path) -> None:
+    """Write a released object under its hash; it is there whole or not at all."""
+    folder = target / released.sha256[:2]
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f".{released.sha256}.{os.getpid()}"
+    with partial.open("wb") as file:
+        file.writelines(released.parts)
+    partial.rename(folder / f"{released.sha256}.dcm")

@@ -1,0 +1,111 @@
+"""What the header of an object says of whom it is about, before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from services.deid.layout import Place
+from services.deid.pseudonyms import patient_key
+from services.dicom import charset
+
+CHARACTER_SET: Final = 0x00080005
+SOP_CLASS: Final = 0x00080016
+SOP_INSTANCE: Final = 0x00080018
+STUDY_INSTANCE: Final = 0x0020000D
+_PATIENT_ID: Final = 0x00100020
+_ISSUER: Final = 0x00100021
+_NUMBERS: Final = frozenset(
+    {
+        _PATIENT_ID,
+        0x00080050,  # Accession Number
+        0x00101000,  # Other Patient IDs
+        0x00101040,  # Patient's Address
+        0x00102154,  # Patient's Telephone Numbers
+        0x00102155,  # Patient's Telecom Information
+        0x00380010,  # Admission ID
+        0x00401001,  # Requested Procedure ID
+        0x00402016,  # Placer and filler order numbers
+        0x00402017,
+    }
+)
+_UIDS: Final = frozenset({SOP_INSTANCE, STUDY_INSTANCE, 0x0020000E, 0x00200052})
+_DATES: Final = frozenset({0x00100030})  # Patient's Birth Date
+_LONGEST: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What stands in the header of one object.
+
+    Attributes:
+        sop_class_uid: SOP Class UID.
+        sop_instance_uid: SOP Instance UID.
+        patient_key: See ``pseudonyms.patient_key``.
+        encodings: Python encodings of its text.
+        names: Every person's name at the top level.
+        numbers: Identifiers and addresses.
+        uids: UIDs of study, series, instance and frame of reference.
+        dates: The birth date, as sent.
+        values: Other texts that decide about risk, by tag.
+    """
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    patient_key: str
+    encodings: tuple[str, ...]
+    names: tuple[str, ...]
+    numbers: tuple[str, ...]
+    uids: tuple[str, ...]
+    dates: tuple[str, ...]
+    values: dict[int, str]
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """Names and numbers."""
+        return self.names + self.numbers
+
+
+def read_facts(view: memoryview, places: Iterable[Place], wanted: Sequence[int]) -> Facts:
+    """Read the facts of an object.
+
+    Args:
+        view: Its data set.
+        places: Of its elements.
+        wanted: Tags of other texts to read.
+    """
+    found = {
+        place.tag: place
+        for place in places
+        if place.vr == "PN" or place.tag in _READ or place.tag in wanted
+    }
+    terms = found.get(CHARACTER_SET)
+    encodings = charset.encodings_of(bytes(view[terms.value : terms.stop]) if terms else b"")
+    texts = {tag: _text(view, place, encodings) for tag, place in found.items()}
+    study = texts.get(STUDY_INSTANCE, "")
+    return Facts(
+        sop_class_uid=texts.get(SOP_CLASS, ""),
+        sop_instance_uid=texts.get(SOP_INSTANCE, ""),
+        patient_key=patient_key(texts.get(_PATIENT_ID, ""), texts.get(_ISSUER, ""), study),
+        encodings=encodings,
+        names=tuple(texts[tag] for tag, place in found.items() if place.vr == "PN" and texts[tag]),
+        numbers=_present(texts, _NUMBERS),
+        uids=_present(texts, _UIDS),
+        dates=_present(texts, _DATES),
+        values={tag: texts[tag] for tag in wanted if tag in texts},
+    )
+
+
+_READ: Final = (
+    _NUMBERS | _UIDS | _DATES | {CHARACTER_SET, SOP_CLASS, _ISSUER, STUDY_INSTANCE, SOP_INSTANCE}
+)
+
+
+def _present(texts: dict[int, str], tags: Iterable[int]) -> tuple[str, ...]:
+    return tuple(texts[tag] for tag in sorted(tags) if texts.get(tag))
+
+
+def _text(view: memoryview, place: Place, encodings: tuple[str, ...]) -> str:
+    value = bytes(view[place.value : min(place.stop, place.value + _LONGEST)])
+    return charset.clean(charset.decode(value, encodings), _LONGEST)

@@ -1,0 +1,1 @@
+"""What PS3.15 Annex E asks of each attribute."""

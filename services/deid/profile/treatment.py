@@ -1,0 +1,126 @@
+"""What is done with an attribute: the table's actions under the options that were chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from enum import Enum, auto
+from typing import Final
+
+from services.deid.profile.options import Option
+from services.deid.profile.retained import retained
+from services.deid.profile.table import Row, row_of
+from services.dicom.encoding import dictionary_vr
+
+
+class Treatment(Enum):
+    """What is done with an attribute; what no rule names is removed."""
+
+    KEEP = auto()
+    """Stays as it is once its value proves to be of its VR; a sequence's items are treated."""
+    REMOVE = auto()
+    EMPTY = auto()
+    DUMMY = auto()
+    """Another value of the same VR; a sequence's items are treated."""
+    UID = auto()
+    """Another UID, the same for the same one; registered ones stay."""
+    SHIFT = auto()
+    """A date or time moved by the patient's own interval."""
+    CLEAN = auto()
+    """Text of which only words stay that identify nobody; a sequence's items are treated."""
+    NAME = auto()
+    """A technical name that stays unless it holds something of the patient's header."""
+    PATIENT = auto()
+    """The patient's pseudonym."""
+    PRIVATE = auto()
+    """A private attribute: stays if its block and element are known to be safe."""
+
+
+PATIENT_NAME: Final = 0x00100010
+PATIENT_ID: Final = 0x00100020
+_DATE_VRS: Final = frozenset({"DA", "DT", "TM"})
+_BASIC: Final[Mapping[str, Treatment]] = {
+    "X": Treatment.REMOVE,
+    "Z": Treatment.EMPTY,
+    "D": Treatment.DUMMY,
+    "U": Treatment.UID,
+    # The type in the IOD decides (E.3.1): what suits the stricter type suits the others too.
+    "X/Z": Treatment.EMPTY,
+    "X/D": Treatment.DUMMY,
+    "Z/D": Treatment.DUMMY,
+    "X/Z/D": Treatment.DUMMY,
+    # Only the UIDs in the items identify: the items are treated like any others.
+    "X/Z/U*": Treatment.KEEP,
+}
+
+
+class Profile:
+    """The Basic Profile with options.
+
+    Args:
+        options: The options; they must not contradict each other.
+    """
+
+    def __init__(self, options: Collection[Option]) -> None:
+        self.options = frozenset(options)
+        self._known: dict[int, Treatment] = {}
+
+    def treatment(self, tag: int) -> Treatment:
+        """Return what is done with the attribute of a tag, whatever its value."""
+        found = self._known.get(tag)
+        if found is None:
+            found = self._decide(tag)
+            # A stranger chooses the tags: private ones would fill the memory.
+            if not tag >> 16 & 1:
+                self._known[tag] = found
+        return found
+
+    def _decide(self, tag: int) -> Treatment:
+        if tag in (PATIENT_NAME, PATIENT_ID):
+            return Treatment.PATIENT
+        if not tag & 0xFFFF:
+            return Treatment.REMOVE  # group lengths would be wrong
+        row = row_of(tag)
+        vr = dictionary_vr(tag)
+        if row is None:
+            return self._unlisted(tag, vr)
+        kept = self._by_option(row)
+        if kept == "K":
+            return Treatment.KEEP
+        if kept == "C":
+            return self._cleaned(tag, vr)
+        return _BASIC[row.basic]
+
+    def _by_option(self, row: Row) -> str:
+        entries = {action for one, action in row.options.items() if one in self.options}
+        # Cleaning satisfies whoever wanted it cleaned and keeps what the other wanted kept.
+        return "C" if "C" in entries else "K" if "K" in entries else ""
+
+    def _cleaned(self, tag: int, vr: str) -> Treatment:
+        if tag >> 16 & 1:
+            return Treatment.PRIVATE
+        if vr in _DATE_VRS:
+            return Treatment.SHIFT
+        # Drawings are looked at with the pixels; until then they cannot be proved clean.
+        if 0x5000 <= tag >> 16 <= 0x60FF:
+            return Treatment.REMOVE
+        return Treatment.CLEAN
+
+    def _unlisted(self, tag: int, vr: str) -> Treatment:
+        if vr in _DATE_VRS:
+            return self._date()
+        if vr == "UI":
+            return Treatment.KEEP if Option.RETAIN_UIDS in self.options else Treatment.UID
+        kind = retained(tag, vr)
+        if kind == "name":
+            return Treatment.NAME
+        if kind == "text":
+            cleans = Option.CLEAN_DESCRIPTORS in self.options
+            return Treatment.CLEAN if cleans else Treatment.REMOVE
+        return Treatment.KEEP if kind == "value" else Treatment.REMOVE
+
+    def _date(self) -> Treatment:
+        if Option.RETAIN_FULL_DATES in self.options:
+            return Treatment.KEEP
+        if Option.RETAIN_MODIFIED_DATES in self.options:
+            return Treatment.SHIFT
+        return Treatment.REMOVE

@@ -1,0 +1,59 @@
+"""Objects that may show identity where a header rule cannot reach it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from services.deid.errors import DeidRefusedError
+from services.dicom.uids import sop_class_name
+
+IMAGE_TYPE: Final = 0x00080008
+MODALITY: Final = 0x00080060
+CONVERSION_TYPE: Final = 0x00080064
+BURNED_IN: Final = 0x00280301
+RECOGNIZABLE: Final = 0x00280302
+WANTED: Final = (IMAGE_TYPE, MODALITY, CONVERSION_TYPE, BURNED_IN, RECOGNIZABLE)
+
+_DOCUMENTS: Final = ("Encapsulated",)
+_UNSEEN: Final = ("Raw Data", "Presentation State", "Waveform", "Video", "Spectroscopy")
+_STRUCTURED: Final = (" SR ", "Key Object Selection", "Structured")
+_PICTURES: Final = ("Secondary Capture", "Ultrasound", "VL ", "Ophthalmic", "Dermoscopic")
+_DRAWN: Final = frozenset({"SCREEN SAVE", "REPORT", "DOSE_INFO"})
+
+
+def refuse_what_cannot_be_treated(sop_class_uid: str) -> None:
+    """Refuse kinds of objects whose content no rule of ours reads.
+
+    Raises:
+        DeidRefusedError: It is one of them.
+    """
+    name = f"{sop_class_name(sop_class_uid)} "
+    if name == " ":
+        raise DeidRefusedError("UNKNOWN_SOP_CLASS", "SOPClassUID", "not a class that is known")
+    if any(part in name for part in _DOCUMENTS):
+        raise DeidRefusedError(
+            "ENCAPSULATED_DOCUMENT", "SOPClassUID", "a document inside cannot be cleaned"
+        )
+    if any(part in name for part in _UNSEEN):
+        raise DeidRefusedError("UNREADABLE_KIND", "SOPClassUID", "content of this kind is not read")
+    if any(part in name for part in _STRUCTURED):
+        raise DeidRefusedError(
+            "STRUCTURED_REPORT", "SOPClassUID", "statements of a report are not cleaned yet"
+        )
+
+
+def pixels_may_identify(sop_class_uid: str, values: Mapping[int, str]) -> bool:
+    """Tell whether text may be drawn into the pixels.
+
+    Args:
+        sop_class_uid: SOP Class UID.
+        values: The texts of ``WANTED`` that are there.
+    """
+    if values.get(BURNED_IN, "").upper() == "YES":
+        return True
+    kind = f"{sop_class_name(sop_class_uid)} "
+    if any(part in kind for part in _PICTURES) or values.get(CONVERSION_TYPE):
+        return True
+    image_type = set(values.get(IMAGE_TYPE, "").upper().split("\\"))
+    return bool(image_type & _DRAWN)

@@ -1,0 +1,97 @@
+"""``heimdallr deid``: files in, proved files and a certificate out, without a stack."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import dcmread
+from typer.testing import CliRunner
+
+from services.cli.__main__ import app
+from tests.support.instances import ct_instance, part10
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(3):
+        dataset = ct_instance(size=8, number=number)
+        dataset.PatientName = "KANARIENVOGEL^ADELHEID"
+        (folder / f"{number}.dcm").write_bytes(part10(dataset))
+    (folder / "notes.txt").write_text("not DICOM")
+    return folder
+
+
+def deid(*arguments: object) -> tuple[int, dict[str, Any]]:
+    result = runner.invoke(app, ["deid", *map(str, arguments), "--json"])
+    return result.exit_code, json.loads(result.stdout) if result.stdout.strip() else {}
+
+
+def test_files_are_released_with_a_certificate_that_verifies(source: Path, tmp_path: Path) -> None:
+    target, key = tmp_path / "out", tmp_path / "key"
+
+    code, report = deid(source, target, "--key-file", key, "--workers", 2)
+    verified, found = deid("verify", target, "--key-file", key)
+
+    files = list(target.rglob("*.dcm"))
+    assert (code, report["released"], report["refused"]) == (0, 3, [])
+    assert (verified, found["valid"]) == (0, True)
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert len(files) == 3
+    assert "KANARIENVOGEL" not in "".join(str(dcmread(path)) for path in files)
+    assert "KANARIENVOGEL" not in (target / "certificate.json").read_text()
+
+
+def test_what_is_refused_is_named_with_its_reason_and_not_released(
+    source: Path, tmp_path: Path
+) -> None:
+    dataset = ct_instance(size=8)
+    dataset.BurnedInAnnotation = "YES"
+    (source / "drawn.dcm").write_bytes(part10(dataset))
+
+    code, report = deid(source, tmp_path / "out", "--key-file", tmp_path / "key")
+
+    (refused,) = report["refused"]
+    assert code == 1
+    assert refused["code"] == "PIXELS_NOT_READ"
+    assert len(list((tmp_path / "out").rglob("*.dcm"))) == 3
+
+
+@pytest.mark.parametrize("change", ["certificate", "file", "more", "less", "key"])
+def test_whatever_was_changed_does_not_verify(change: str, source: Path, tmp_path: Path) -> None:
+    target, key = tmp_path / "out", tmp_path / "key"
+    deid(source, target, "--key-file", key)
+    file = next(target.rglob("*.dcm"))
+    certificate = target / "certificate.json"
+    if change == "certificate":
+        certificate.write_text(certificate.read_text().replace('"sought": ', '"sought": 1'))
+    elif change == "file":
+        file.write_bytes(file.read_bytes()[:-2] + b"!!")
+    elif change == "more":
+        (target / f"{'0' * 64}.dcm").write_bytes(b"")
+    elif change == "less":
+        file.unlink()
+    else:
+        key.write_bytes(b"k" * 64)
+
+    code, _ = deid("verify", target, "--key-file", key)
+
+    assert code == 1
+
+
+def test_wrong_usage_is_told(source: Path, tmp_path: Path) -> None:
+    key = ("--key-file", tmp_path / "key")
+    (tmp_path / "short").write_bytes(b"short")
+
+    assert deid(source, source, *key)[0] == 2
+    assert deid(source, tmp_path / "out", *key, "--profile", "nonsense")[0] == 2
+    assert deid(source, tmp_path / "out", *key, "--options", "retain_uids,wish")[0] == 2
+    assert deid(source, tmp_path / "out", "--key-file", tmp_path / "short")[0] == 2
+    both = "retain_full_dates,retain_modified_dates"
+    assert deid(source, tmp_path / "out", *key, "--options", both)[0] == 2
