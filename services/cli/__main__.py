@@ -13,7 +13,11 @@ from services.cli.deid import app as deid
 from services.cli.delete import delete
 from services.cli.demo import demo
 from services.cli.doctor import doctor
+from services.cli.fetch import fetch
+from services.cli.peers import peers
 from services.cli.phantom import phantom
+from services.cli.push import push
+from services.cli.query import query
 from services.cli.replay import replay
 from services.cli.retention import retention
 from services.cli.send import send
@@ -60,6 +64,10 @@ app.command()(send)
 app.command()(studies)
 app.command()(study)
 app.command()(replay)
+app.add_typer(peers)
+app.command()(push)
+app.command()(query)
+app.command()(fetch)
 app.command()(complete)
 app.add_typer(worklist)
 app.command()(delete)

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,14 @@ SOME = ("--without", "triton")
 PASSPHRASE = {"HEIMDALLR_BACKUP_PASSPHRASE": "a passphrase of the test"}
 
 
-def command(*arguments: str, code: int = 0, **environ: str) -> dict[str, Any]:
+def command(
+    *arguments: str, code: int = 0, environ: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-m", "services.cli", *arguments, "--json"],
         capture_output=True,
         text=True,
-        env={**os.environ, **environ},
+        env={**os.environ, **(environ or {})},
         timeout=120,
         check=False,
     )
@@ -93,8 +95,10 @@ async def test_backup_wipe_restore_gives_the_same_studies_hashes_and_results(
         before = await everything(channel)
     issuer = (backed.stack.data / "keys" / "issuer.pem").read_bytes()
 
-    made = command("backup", str(backed.folder), "--data", str(backed.stack.data), **PASSPHRASE)
-    restored = command("restore", str(backed.folder), "--data", str(data), **PASSPHRASE)
+    made = command(
+        "backup", str(backed.folder), "--data", str(backed.stack.data), environ=PASSPHRASE
+    )
+    restored = command("restore", str(backed.folder), "--data", str(data), environ=PASSPHRASE)
 
     assert (made["study_count"], made["instance_count"]) == (1, 4)
     assert made["blob_count"] == made["copied_count"] == restored["copied_count"] > 4
@@ -147,7 +151,7 @@ def test_a_data_folder_that_is_not_empty_is_left_alone(backed: Backed) -> None:
 
 @pytest.mark.soak
 def test_a_wrong_passphrase_restores_nothing(backed: Backed, tmp_path: Path) -> None:
-    command("backup", str(backed.folder), "--data", str(backed.stack.data), **PASSPHRASE)
+    command("backup", str(backed.folder), "--data", str(backed.stack.data), environ=PASSPHRASE)
 
     refused = command(
         "restore",
@@ -155,7 +159,7 @@ def test_a_wrong_passphrase_restores_nothing(backed: Backed, tmp_path: Path) -> 
         "--data",
         str(tmp_path / "new"),
         code=1,
-        HEIMDALLR_BACKUP_PASSPHRASE="another",
+        environ={"HEIMDALLR_BACKUP_PASSPHRASE": "another"},
     )
 
     assert "the keys do not open" in refused["refused"]

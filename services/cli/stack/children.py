@@ -102,7 +102,7 @@ def child_environ(
     }
     if settings.metrics_port is not None:
         values["HEIMDALLR_METRICS_LISTEN"] = f"unix:{metrics_socket(layout, name)}"
-    values["PYTHONPATH"] = os.pathsep.join(_import_folders())
+    values["PYTHONPATH"] = import_path()
     if name == "gateway":
         values["HEIMDALLR_GATEWAY_INTAKE_ADDRESS"] = endpoints.reach("coordinator", name)
     return values | _own_values(name, layout, settings, dsn, triton_port)
@@ -145,8 +145,9 @@ def _own_values(
     return {}
 
 
-def _import_folders() -> list[str]:
+def import_path() -> str:
+    """Return the folders from which a process of ours imports."""
     generated = _REPOSITORY_ROOT / "gen/python"
     checkout = [str(_REPOSITORY_ROOT), str(generated)] if generated.is_dir() else []
     given = os.environ.get("PYTHONPATH", "")
-    return checkout + [folder for folder in given.split(os.pathsep) if folder]
+    return os.pathsep.join(checkout + [folder for folder in given.split(os.pathsep) if folder])
