@@ -34,9 +34,11 @@ def instance_request(received: Received, *, chunked: bool) -> pb.IngestRequest:
     """
     ref = received.staged.ref
     blob = BlobRef(sha256=ref.sha256, size_bytes=ref.size_bytes, media_type=ref.media_type)
+    flushed = received.staged.flushed
     instance = pb.Instance(
         attributes=attributes_to_proto(received.staged.attributes),
-        staged=None if chunked else blob,
+        staged=blob if flushed and not chunked else None,
+        written=None if flushed or chunked else blob,
         chunked=blob if chunked else None,
         source=_source(received.source),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import grpc
@@ -21,6 +21,7 @@ from gateway.replay import Replay
 from gateway.spool import Spool
 from heimdallr.intake.v1 import intake_service_pb2 as pb
 from services.runtime import logs
+from services.runtime.blob_ref import BlobRef
 from services.runtime.client import MeshChannel
 from services.runtime.errors import DependencyUnavailableError, StorageFullError
 
@@ -45,6 +46,8 @@ class Intake:
         journal: Keeps envelopes meanwhile.
         replay: Sends the journal on.
         spool: Holds bytes that go with the envelope; None where the blob store is shared.
+        flush: Makes bytes durable that were only written; None where the coordinator cannot do
+            that, because it does not share this machine's page cache.
     """
 
     def __init__(
@@ -54,7 +57,9 @@ class Intake:
         journal: Journal,
         replay: Replay,
         spool: Spool | None,
+        flush: Callable[[BlobRef], Awaitable[None]] | None = None,
     ) -> None:
+        self._flush = flush
         self._channel = channel
         self._open_stream = open_stream
         self._journal = journal
@@ -69,6 +74,11 @@ class Intake:
         if self._stream is None or self._replay.is_careful:
             return False
         return self._answered or self._journal.is_empty
+
+    @property
+    def flushes(self) -> bool:
+        """Whether bytes that were only written may be handed over now."""
+        return self._flush is not None and self.is_online
 
     async def hand_over(self, received: Received) -> Disposition:
         """Return what became of the instance once it is indexed, or journaled so that it will be.
@@ -85,13 +95,21 @@ class Intake:
             self._spool.hold(ref)
         answer = await self._ask(request)
         if answer is None:
-            await self._journal.append(request.SerializeToString())
+            await self._keep(request, ref)
             return Disposition.JOURNALED
         if self._spool is not None:
             await self._spool.release(ref)
         if answer.WhichOneof("outcome") == "rejected":
             raise _error(answer.rejected)
         return _DISPOSITIONS.get(answer.accepted.disposition, Disposition.STORED)
+
+    async def _keep(self, request: pb.IngestRequest, ref: BlobRef) -> None:
+        instance = request.instance
+        if instance.HasField("written"):
+            if self._flush is not None:
+                await self._flush(ref)
+            instance.staged.CopyFrom(instance.written)
+        await self._journal.append(request.SerializeToString())
 
     async def depart(self, departure: Departure) -> None:
         """Tell that a peer has gone, after all that it brought."""

@@ -39,10 +39,15 @@ class Announced:
 
 @dataclass(frozen=True, slots=True)
 class StagedInstance:
-    """An instance whose bytes are durable."""
+    """An instance whose bytes are in the blob store.
+
+    Attributes:
+        flushed: Whether they are durable; otherwise who is told of it flushes them.
+    """
 
     ref: BlobRef
     attributes: IndexAttributes
+    flushed: bool = True
 
 
 class Staging:
@@ -111,8 +116,11 @@ class Incoming:
         held, self._used = self._view[: self._used], 0
         await self._run(lambda: self._file.write(held))
 
-    async def commit(self) -> StagedInstance:
+    async def commit(self, *, flush: bool = True) -> StagedInstance:
         """Check the instance and make it durable.
+
+        Args:
+            flush: False leaves it to the caller to have the bytes flushed before anybody is told.
 
         Raises:
             RefusedError: It is not what was announced, or broken. It is kept in quarantine.
@@ -121,7 +129,7 @@ class Incoming:
         """
         held, self._used = self._view[: self._used], 0
         sha256 = self._hash.hexdigest()
-        return await self._run(lambda: self._file.commit(held, sha256))
+        return await self._run(lambda: self._file.commit(held, sha256, flush=flush))
 
     async def close(self) -> None:
         """Drop what was not committed."""
@@ -165,7 +173,7 @@ class _File:
             staged.write_hashed(data)
         return staged
 
-    def commit(self, rest: memoryview, sha256: str) -> StagedInstance:
+    def commit(self, rest: memoryview, sha256: str, *, flush: bool) -> StagedInstance:
         # What came in one piece is checked before anything is written.
         if self._staged is None:
             attributes = self._check(rest, sha256)
@@ -174,7 +182,10 @@ class _File:
             staged = self.write(rest)
             attributes = self._check_file(staged, sha256)
         try:
-            return StagedInstance(staged.commit(sha256), attributes)
+            if flush:
+                return StagedInstance(staged.commit(sha256), attributes)
+            ref, flushed = staged.place(sha256)
+            return StagedInstance(ref, attributes, flushed)
         finally:
             self.close()
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from services.dicom.phantoms.chest_ct import ChestCtPhantom
 from services.dicom.phantoms.series import PhantomStudy, write_series
@@ -64,8 +64,8 @@ def sent_hashes(folders: list[Path]) -> list[str]:
 def write_large(path: Path, frames: int) -> None:
     """Write a multi-frame instance of 512 KiB a frame."""
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = _MULTIFRAME
-    meta.MediaStorageSOPInstanceUID = f"2.25.{uuid.uuid4().int}"
+    meta.MediaStorageSOPClassUID = UID(_MULTIFRAME)
+    meta.MediaStorageSOPInstanceUID = UID(f"2.25.{uuid.uuid4().int}")
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset = Dataset()
     dataset.file_meta = meta

@@ -29,6 +29,11 @@ _KINDS: Final = {RefusalKind.MISMATCH: 0xA900, RefusalKind.NOT_UNDERSTOOD: 0xC00
 class Handover(Protocol):
     """The coordinator's side of the gateway."""
 
+    @property
+    def flushes(self) -> bool:
+        """Whether bytes that were only written may be handed over now."""
+        ...
+
     async def hand_over(self, received: Received) -> Disposition:
         """Return what became of the instance once it is indexed, or journaled so that it will be.
 
@@ -100,6 +105,6 @@ class StorageService:
                 incoming.add(fragment)
                 if incoming.is_full:
                     await incoming.spill()
-            return await incoming.commit()
+            return await incoming.commit(flush=not self._handover.flushes)
         finally:
             await incoming.close()

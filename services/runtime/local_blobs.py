@@ -15,6 +15,9 @@ from services.runtime.local_files import (
     StagedFile,
     blob_path,
     check_room,
+    drop_unflushed,
+    flush_blob,
+    flush_blob_folder,
     prepare,
     sweep_incoming,
     write_blob,
@@ -93,6 +96,19 @@ class LocalBlobs:
             yield LocalBlobWriter(staged)
         finally:
             staged.close()
+
+    async def flush(self, ref: BlobRef) -> None:
+        """Make a blob durable that was only placed; one that cannot be is taken away.
+
+        Raises:
+            OSError: The disk failed.
+        """
+        try:
+            await asyncio.to_thread(flush_blob, self._root, ref)
+            await asyncio.to_thread(flush_blob_folder, self._root, ref)
+        except OSError:
+            await asyncio.to_thread(drop_unflushed, self._root, ref)
+            raise
 
     async def read(self, ref: BlobRef, *, limit_bytes: int = 256 * _CHUNK) -> bytes:
         """See ``BlobStore``."""

@@ -99,6 +99,30 @@ class StagedFile:
         went_in(self._size)
         return ref
 
+    def place(self, sha256: str) -> tuple[BlobRef, bool]:
+        """Give the bytes their name, and leave it to somebody else to flush them.
+
+        Args:
+            sha256: The hash of all bytes.
+
+        Returns:
+            The blob, and whether it is durable: a name that was taken is, because bytes that a
+            row may rely on must not give way to such as a power cut would lose.
+
+        Raises:
+            StorageFullError: No room.
+        """
+        ref = BlobRef(sha256, self._size, self._media_type)
+        target = blob_path(self._root, sha256)
+        with storage_errors():
+            _make_durable_folder(target.parent)
+            try:
+                target.hardlink_to(self._path)
+            except FileExistsError:
+                return self.commit(sha256), True
+        went_in(self._size)
+        return ref, False
+
     def __enter__(self) -> Self:
         return self
 
@@ -116,6 +140,32 @@ class StagedFile:
             os.close(self._descriptor)
             self._descriptor = -1
             self._path.unlink(missing_ok=True)
+
+
+def flush_blob(root: Path, ref: BlobRef) -> None:
+    """Make the bytes of a blob durable that `StagedFile.place` named.
+
+    Raises:
+        FileNotFoundError: There is no such blob.
+        OSError: The disk failed; the bytes may be lost though they can still be read.
+    """
+    descriptor = os.open(blob_path(root, ref.sha256), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with BLOB_FLUSH_SECONDS.time():
+            os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def flush_blob_folder(root: Path, ref: BlobRef) -> None:
+    """Make the name of a blob durable."""
+    fsync_folder(blob_path(root, ref.sha256).parent)
+
+
+def drop_unflushed(root: Path, ref: BlobRef) -> None:
+    """Take away a blob whose flush failed: the next one must not find it and believe it."""
+    with suppress(OSError):
+        blob_path(root, ref.sha256).unlink(missing_ok=True)
 
 
 def blob_path(root: Path, sha256: str) -> Path:

@@ -12,6 +12,7 @@ A service's ``__main__`` is::
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import grpc
+import uvloop
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -220,14 +222,21 @@ def run(main: Callable[[], Awaitable[None]]) -> None:
 
     logs.configure_logs("INFO", "starting")
     try:
-        with suppress(KeyboardInterrupt):
-            asyncio.run(awaited())
+        with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_new_loop) as runner:
+            runner.run(awaited())
     except BackgroundTaskError:
         raise SystemExit(EXIT_FAILED) from None
     except Exception as error:
         logs.get_logger().error(logs.UNCAUGHT, **logs.failure(error))
         sys.stderr.write(f"{type(error).__qualname__}\n")
         raise SystemExit(EXIT_FAILED) from None
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """Return libuv's loop, which needs half of what asyncio's own does for reads and wake-ups."""
+    # Its kernel threads would poll for work whether there is any or not.
+    os.environ["UV_USE_IO_URING"] = "0"
+    return uvloop.new_event_loop()
 
 
 def _options() -> list[tuple[str, Any]]:

@@ -89,7 +89,7 @@ class IntakeDouble(pb_grpc.IntakeServiceServicer):
                     yield self._take_staged(request.sequence, instance)
 
     def _take_staged(self, sequence: int, instance: pb.Instance) -> pb.IngestResponse:
-        ref = instance.staged
+        ref = instance.staged if instance.HasField("staged") else instance.written
         if self.verify:
             data = (self.blobs / ref.sha256[:2] / ref.sha256).read_bytes()
             assert len(data) == ref.size_bytes

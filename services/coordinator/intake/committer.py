@@ -7,12 +7,14 @@ flood needs one flush for hundreds.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import functools
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from services.coordinator.archive.arrival import Indexed
 from services.coordinator.intake.envelope import Departure, Envelope
+from services.coordinator.intake.flushing import Flush, Flusher, UnflushedError, all_flushed
 from services.coordinator.intake.rejection import RejectedError
 from services.coordinator.intake.staged import StagedBlobs
 from services.coordinator.intake.store import UnfitBatchError
@@ -26,7 +28,9 @@ BATCH_FAILED: Final = "intake.batch_failed"
 class BatchStore(Protocol):
     """Writes batches."""
 
-    async def commit_known(self, envelopes: Sequence[Envelope]) -> dict[str, Indexed]:
+    async def commit_known(
+        self, envelopes: Sequence[Envelope], durable: Callable[[], Awaitable[None]] | None
+    ) -> dict[str, Indexed]:
         """See ``IntakeStore``."""
         ...
 
@@ -45,6 +49,7 @@ class BatchStore(Protocol):
 class _Pending:
     item: Envelope | Departure
     done: asyncio.Future[Indexed | None]
+    flush: Flush | None = None
 
 
 class Committer:
@@ -53,6 +58,7 @@ class Committer:
     Args:
         store: Writes batches.
         staged: Knows which blobs are there.
+        flusher: Flushes those that were only written.
         batch_size: Most items in one transaction.
         queue_size: Most items that wait; senders are held up beyond.
     """
@@ -61,12 +67,14 @@ class Committer:
         self,
         store: BatchStore,
         staged: StagedBlobs,
+        flusher: Flusher | None = None,
         *,
         batch_size: int = 512,
         queue_size: int = 4096,
     ) -> None:
         self._store = store
         self._staged = staged
+        self._flusher = flusher
         self._batch_size = batch_size
         self._queue: asyncio.Queue[_Pending] = asyncio.Queue(queue_size)
 
@@ -78,7 +86,12 @@ class Committer:
             Fails with `RejectedError`, or a `ServiceError` that ends the stream.
         """
         done: asyncio.Future[Indexed | None] = asyncio.get_running_loop().create_future()
-        await self._queue.put(_Pending(item, done))
+        flush = None
+        if isinstance(item, Envelope) and item.written:
+            if self._flusher is None:
+                raise RejectedError("content", "staged or chunked must be set")
+            flush = self._flusher.start(item.blob)
+        await self._queue.put(_Pending(item, done, flush))
         return done
 
     async def run(self) -> None:
@@ -119,12 +132,22 @@ class Committer:
                 _fail(pending, missing[item.blob])
             elif not pending.done.done():
                 kept.append(pending)
-        await self._commit(await self._commit_known(kept))
+        rest = await self._commit_known(kept)
+        flushes = [pending.flush for pending in rest if pending.flush is not None]
+        if flushes:
+            await asyncio.wait(flushes)
+        await self._commit(_durable(rest))
 
     async def _commit_known(self, batch: Sequence[_Pending]) -> Sequence[_Pending]:
         """Write what takes the short way and return the rest."""
+        batch = _durable(batch)
         envelopes = [pending.item for pending in batch if isinstance(pending.item, Envelope)]
-        indexed = await self._store.commit_known(envelopes)
+        flushing = [p.flush for p in batch if p.flush is not None and not p.flush.done()]
+        durable = functools.partial(all_flushed, flushing) if flushing else None
+        try:
+            indexed = await self._store.commit_known(envelopes, durable)
+        except UnflushedError:
+            return batch
         rest: list[_Pending] = []
         for pending in batch:
             item = pending.item
@@ -162,6 +185,18 @@ class Committer:
         middle = len(batch) // 2
         await self._commit(batch[:middle])
         await self._commit(batch[middle:])
+
+
+def _durable(batch: Sequence[_Pending]) -> list[_Pending]:
+    """Refuse what could not be flushed and return the rest."""
+    rest: list[_Pending] = []
+    for pending in batch:
+        failed = pending.flush.result() if pending.flush and pending.flush.done() else None
+        if failed is None:
+            rest.append(pending)
+        else:
+            _fail(pending, failed)
+    return rest
 
 
 def _answer(pending: _Pending, outcome: Indexed | None) -> None:

@@ -42,12 +42,14 @@ class Envelope:
 
     Attributes:
         chunked: Whether the bytes follow on the stream; else they lie in the blob store.
+        written: Whether they still have to be flushed there.
     """
 
     arrival: Arrival
     blob: BlobRef
     chunked: bool
     source: Source
+    written: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Final
 from google.protobuf.descriptor import FieldDescriptor
 
 from heimdallr.errors.v1.error_reason_pb2 import ErrorReason
+from heimdallr.imaging.v1 import blob_ref_pb2 as pb_imaging
 from heimdallr.imaging.v1.instance_attributes_pb2 import InstanceAttributes
 from heimdallr.intake.v1 import intake_service_pb2 as pb
 from services.coordinator.archive.arrival import (
@@ -81,8 +82,14 @@ def envelope_from_proto(message: pb.Instance, correlation_id: str) -> Envelope:
         transfer_syntax_uid=attributes.transfer_syntax_uid,
         number_of_frames=attributes.number_of_frames,
     )
-    chunked = message.WhichOneof("content") == "chunked"
-    return Envelope(arrival=arrival, blob=blob, chunked=chunked, source=source)
+    content = message.WhichOneof("content")
+    return Envelope(
+        arrival=arrival,
+        blob=blob,
+        chunked=content == "chunked",
+        source=source,
+        written=content == "written",
+    )
 
 
 def departure_from_proto(
@@ -167,8 +174,8 @@ def _check_attributes(attributes: InstanceAttributes) -> None:
 def _blob(message: pb.Instance) -> BlobRef:
     kind = message.WhichOneof("content")
     if kind is None:
-        raise RejectedError("content", "staged or chunked must be set")
-    ref = message.staged if kind == "staged" else message.chunked
+        raise RejectedError("content", "staged, written or chunked must be set")
+    ref: pb_imaging.BlobRef = getattr(message, kind)
     try:
         blob = blob_from_proto(ref, kind)
     except InvalidFieldError as error:

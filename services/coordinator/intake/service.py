@@ -67,7 +67,7 @@ class IntakeService(pb_grpc.IntakeServiceServicer):
             self._committer,
             chunks,
             self._audit,
-            Sender(current_caller().subject, correlation_id()),
+            Sender(current_caller().subject, correlation_id(), context.peer().startswith("unix:")),
             in_flight=bounds.in_flight,
             draining=self._draining,
         )

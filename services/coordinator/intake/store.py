@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import asyncpg
 
-from services.coordinator.archive.arrival import Indexed
+from services.coordinator.archive.arrival import Arrival, Indexed
 from services.coordinator.archive.indexer import AssociationEnd, Indexer, IndexRaceError
 from services.coordinator.archive.known import add_to_known
 from services.coordinator.intake.acquaintances import Acquaintances
@@ -42,33 +42,50 @@ class IntakeStore:
         self._held = HeldConnection(pool)
         self._met = Acquaintances()
 
-    async def commit_known(self, envelopes: Sequence[Envelope]) -> dict[str, Indexed]:
+    async def commit_known(
+        self,
+        envelopes: Sequence[Envelope],
+        durable: Callable[[], Awaitable[None]] | None = None,
+    ) -> dict[str, Indexed]:
         """Write those that only add to what is being received; on return they are flushed to disk.
+
+        Args:
+            envelopes: Instances in order of arrival.
+            durable: Awaited before the commit: their bytes are durable then. None: they are.
 
         Returns:
             What became of them, by our instance id; what is left out is for `commit`.
 
         Raises:
+            UnflushedError: From `durable`; nothing was stored.
             StorageFullError: No room; nothing was stored.
             DependencyUnavailableError: The database cannot be reached or is overloaded.
         """
         arrivals = [e.arrival for e in envelopes if self._met.knows(e)]
         if not arrivals:
             return {}
-        studies = {arrival.study.study_instance_uid for arrival in arrivals}
         try:
-            async with self._held.use() as connection:
-                with transaction_ends():
-                    if not self._met.may_tell(studies):
-                        return await add_to_known(connection, arrivals, tell=False)
-                    async with connection.transaction():
-                        return await add_to_known(connection, arrivals, tell=True)
+            return await self._add(arrivals, durable)
         except (*_RACES, *_CAUSED_BY_VALUES):
             return {}
         except asyncpg.DiskFullError:
             raise StorageFullError from None
         except (asyncpg.QueryCanceledError, asyncpg.OperatorInterventionError):
             raise DependencyUnavailableError("postgres") from None
+
+    async def _add(
+        self, arrivals: Sequence[Arrival], durable: Callable[[], Awaitable[None]] | None
+    ) -> dict[str, Indexed]:
+        tell = self._met.may_tell({arrival.study.study_instance_uid for arrival in arrivals})
+        async with self._held.use() as connection:
+            with transaction_ends():
+                if not tell and durable is None:
+                    return await add_to_known(connection, arrivals, tell=False)
+                async with connection.transaction():
+                    indexed = await add_to_known(connection, arrivals, tell=tell)
+                    if durable is not None:
+                        await durable()
+                    return indexed
 
     async def commit(
         self, envelopes: Sequence[Envelope], departures: Sequence[Departure]

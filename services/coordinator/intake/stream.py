@@ -30,10 +30,17 @@ _DRAIN_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who sends on a stream."""
+    """Who sends on a stream.
+
+    Attributes:
+        subject: Its name.
+        correlation_id: That of the call.
+        same_machine: Whether it came over a Unix socket, and so shares our page cache.
+    """
 
     subject: str
     correlation_id: str
+    same_machine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +162,8 @@ class IngestStream:
             if message.WhichOneof("content") == "chunked":
                 raise self._chunks.drop(sequence, error) from None
             raise
+        if envelope.written and not self._sender.same_machine:
+            raise RejectedError("content", "written on the same machine, or else staged")
         if envelope.chunked:
             await self._chunks.begin(sequence, envelope)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -29,7 +29,9 @@ class MemoryStore:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def commit_known(self, envelopes: Sequence[Envelope]) -> dict[str, Indexed]:
+    async def commit_known(
+        self, envelopes: Sequence[Envelope], durable: Callable[[], Awaitable[None]] | None = None
+    ) -> dict[str, Indexed]:
         return {}
 
     async def close(self) -> None: ...
@@ -59,7 +61,7 @@ def _envelope(number: int) -> Envelope:
 
 @asynccontextmanager
 async def _running(store: MemoryStore, **options: int) -> AsyncIterator[Committer]:
-    committer = Committer(store, AllStaged(), **options)
+    committer = Committer(store, AllStaged(), None, **options)
     task = asyncio.create_task(committer.run())
     yield committer
     task.cancel()
