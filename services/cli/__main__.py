@@ -28,6 +28,7 @@ from services.cli.studies import studies
 from services.cli.study import study
 from services.cli.token import token
 from services.cli.up import up
+from services.cli.upload import upload
 from services.cli.worklist import worklist
 
 
@@ -61,6 +62,7 @@ app.command()(status)
 app.command()(doctor)
 app.command()(demo)
 app.command()(send)
+app.command()(upload)
 app.command()(studies)
 app.command()(study)
 app.command()(replay)
