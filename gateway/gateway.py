@@ -7,12 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from gateway.dimse.admission import Admission
+from gateway.dimse.allowed import AllowList
 from gateway.dimse.association import AssociationSettings
+from gateway.dimse.denials import AuditedDenials
 from gateway.dimse.inbox import InboxLimits
 from gateway.dimse.listener import Listener, split_address
+from gateway.dimse.recorder import FlightRecorder
 from gateway.dimse.service import Services
 from gateway.dimse.settings import DicomSettings
 from gateway.dimse.storage import StorageService
+from gateway.dimse.tls import server_context
 from gateway.intake import Intake
 from gateway.intake_stream import IntakeStream
 from gateway.journal import Journal
@@ -29,6 +33,8 @@ from gateway.spool import Spool
 from gateway.staged_confirmation import StagedConfirmation
 from gateway.staging import Staging
 from heimdallr.intake.v1.intake_service_pb2_grpc import IntakeServiceStub
+from services.runtime.audit import CallRecorder
+from services.runtime.audit_client import RemoteAuditTrail
 from services.runtime.blob_inventory import inventory_of
 from services.runtime.client import open_channel
 from services.runtime.local_blobs import LocalBlobs
@@ -50,6 +56,8 @@ class Gateway:
     Attributes:
         intake: The way to the coordinator.
         part10: Stages DICOM files.
+        recorder: Keeps what the last associations said.
+        tls_port: Port of associations by TLS; 0 where none is served.
         gather: Looks figures up for Prometheus.
         commitments: Storage commitments that peers were asked for.
     """
@@ -64,6 +72,7 @@ class Gateway:
     ) -> None:
         self._settings = settings
         self._dicom = dicom or DicomSettings()
+        self.tls_port = 0
         self._executor = ThreadPoolExecutor(settings.storage_threads, "storage")
         # Its own threads: a flush of the journal never queues behind those of large objects.
         self._journal_executor = ThreadPoolExecutor(1, "journal")
@@ -91,7 +100,8 @@ class Gateway:
         staging = Staging(blobs, self._executor, quarantine)
         self.part10 = Part10Intake(staging, settings.max_object_bytes)
         storage = StorageService(staging, self.intake)
-        conduct = _association_settings(settings)
+        conduct = _association_settings(settings, AllowList(self._dicom.allowed))
+        denials = AuditedDenials(CallRecorder(RemoteAuditTrail(self._channel), "gateway"))
         outgoing = OutgoingSettings(settings.ae_title, conduct.inbox)
         services = dimse_services(
             Surroundings(
@@ -102,21 +112,27 @@ class Gateway:
                 folder=settings.journal_folder / "commitments",
                 settled=lambda: self.intake.is_online,
                 settings=self._dicom,
+                denials=denials,
             )
         )
         self._commitments = services.commitments
         self.commitments = Commitments()
         reports = CommitmentReports(self.commitments)
+        self.recorder = FlightRecorder(self._dicom.recent_associations, self._dicom.recent_messages)
         self._listener = Listener(
             conduct,
             _admission(settings),
-            Services(storage, [*services.providers, reports]),
+            Services(storage, [*services.providers, reports], self.recorder, denials),
             settings.max_waiting + settings.max_associations,
         )
 
     async def start(self) -> int:
         """Listen for DICOM peers and return the port."""
         await self._confirmation.begin()
+        tls = server_context(self._dicom)
+        if tls is not None and self._dicom.tls_address is not None:
+            where = split_address(self._dicom.tls_address)
+            self.tls_port = await self._listener.start(*where, tls)
         return await self._listener.start(*split_address(self._settings.dicom_address))
 
     async def run(self) -> None:
@@ -139,10 +155,11 @@ class Gateway:
             self._journal_executor.shutdown(wait=False)
 
 
-def _association_settings(settings: GatewaySettings) -> AssociationSettings:
+def _association_settings(settings: GatewaySettings, allowed: AllowList) -> AssociationSettings:
     return AssociationSettings(
         ae_title=settings.ae_title if settings.require_called_ae_title else None,
         negotiate_timeout_s=settings.negotiate_timeout_s,
+        allowed=allowed,
         inbox=InboxLimits(
             max_pdu_length=settings.max_pdu_length,
             max_object_bytes=settings.max_object_bytes,

@@ -12,6 +12,7 @@ from gateway.commitment.answering import CommitmentQueue
 from gateway.commitment.answering import Surroundings as AnsweringSurroundings
 from gateway.commitment.folder import CommitmentFolder
 from gateway.commitment.service import CommitmentService
+from gateway.dimse.denials import Denials
 from gateway.dimse.service import Provider
 from gateway.dimse.settings import DicomSettings
 from gateway.outgoing import OutgoingSettings
@@ -41,6 +42,7 @@ class Surroundings:
         folder: Where requests are kept that are answered later.
         settled: Whether everything that was acknowledged is indexed.
         settings: How associations are conducted.
+        denials: Keeps who was turned away.
     """
 
     coordinator: grpc.aio.Channel
@@ -50,6 +52,7 @@ class Surroundings:
     folder: Path
     settled: Callable[[], bool]
     settings: DicomSettings
+    denials: Denials
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class DimseServices:
 
 def dimse_services(around: Surroundings) -> DimseServices:
     """Put the services together."""
-    registry = PeerRegistry(PeersServiceStub(around.coordinator))
+    registry = PeerRegistry(PeersServiceStub(around.coordinator), around.denials)
     archive = ArchiveServiceStub(around.coordinator)
     worklist = WorklistServiceStub(around.coordinator)
     stored = StoredInstances(around.blobs, archive, ConversionServiceStub(around.mesh))

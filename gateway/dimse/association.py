@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.dimse import pdu
 from gateway.dimse.admission import Admission
+from gateway.dimse.allowed import AllowList
 from gateway.dimse.commands import (
     C_ECHO_RQ,
     C_STORE_RQ,
@@ -19,6 +20,7 @@ from gateway.dimse.commands import (
     Status,
 )
 from gateway.dimse.connection import Connection
+from gateway.dimse.denials import ASSOCIATE
 from gateway.dimse.errors import (
     NotDicomPeerError,
     PeerGoneError,
@@ -30,6 +32,8 @@ from gateway.dimse.exchange import serve
 from gateway.dimse.inbox import InboxLimits
 from gateway.dimse.link import Link
 from gateway.dimse.negotiation import (
+    CALLED_AE_TITLE_NOT_RECOGNIZED,
+    CALLING_AE_TITLE_NOT_RECOGNIZED,
     LOCAL_LIMIT_EXCEEDED,
     VERIFICATION,
     Rejection,
@@ -39,6 +43,7 @@ from gateway.dimse.negotiation import (
     negotiate,
     rejection,
 )
+from gateway.dimse.recorder import AssociationRecord
 from gateway.dimse.service import Request, Services
 from gateway.metrics import ASSOCIATIONS_OPEN, count_association, count_instance
 from gateway.source import Door, Source
@@ -51,6 +56,12 @@ _UNRECOGNIZED_OPERATION: Final = Status(0x0211, "not offered")
 _OUT_OF_RESOURCES: Final = Status(0xA700, "the identifier is too large")
 _RESOURCE_LIMITATION: Final = Status(0x0213, "the data set is too large")
 _AE_TITLES: Final = slice(4, 36)
+_RELEASE_BYTES: Final = 4
+_DENIALS: Final = {
+    CALLED_AE_TITLE_NOT_RECOGNIZED: "CALLED_AE_TITLE",
+    CALLING_AE_TITLE_NOT_RECOGNIZED: "CALLING_AE_TITLE",
+}
+"""Rejections of peers that may not associate, rather than cannot."""
 _LONGEST_FAREWELL_S: Final = 5.0
 
 
@@ -63,12 +74,14 @@ class AssociationSettings:
         negotiate_timeout_s: Time from connecting to a whole A-ASSOCIATE-RQ.
         inbox: What a peer may send afterwards.
         max_identifier_bytes: Largest data set of a request other than C-STORE.
+        allowed: Who may associate.
     """
 
     ae_title: str | None
     negotiate_timeout_s: float
     inbox: InboxLimits
     max_identifier_bytes: int = 4 << 20
+    allowed: AllowList = field(default_factory=AllowList)
 
 
 class Association:
@@ -94,6 +107,7 @@ class Association:
         self._services = services
         self._stored_count = 0
         self._last_words = b""
+        self._record: AssociationRecord | None = None
         self._busy = self._draining = self._rejected = False
 
     async def run(self) -> None:
@@ -119,6 +133,7 @@ class Association:
         finally:
             self._admission.leave(self._connection)
             self._connection.close(_LONGEST_FAREWELL_S, self._last_words)
+            self._end_record(rule)
             count_association(rule)
             logs.get_logger().info(ENDED, rule=rule, count=self._stored_count)
 
@@ -135,8 +150,10 @@ class Association:
         except TimeoutError:
             raise NotDicomPeerError from None
         self._admission.leave(self._connection)
-        refusal = rejection(request, self._settings.ae_title)
         address = self._connection.peer_address
+        record = self._services.recorder.begin(request, address, self._connection.tls_version)
+        self._record = record
+        refusal = self._refusal(request, address)
         if refusal is None and not self._admission.enter(address):
             refusal = LOCAL_LIMIT_EXCEEDED
         if refusal is not None:
@@ -147,6 +164,23 @@ class Association:
                 await self._accepted(request, titles)
         finally:
             self._admission.exit(address)
+
+    def _refusal(self, request: pdu.AssociateRequest, address: str) -> Rejection | None:
+        refusal = rejection(request, self._settings.ae_title)
+        if refusal is None and not self._settings.allowed.allows(request.calling_ae_title, address):
+            refusal = CALLING_AE_TITLE_NOT_RECOGNIZED
+        if refusal in _DENIALS:
+            self._services.denials.note(ASSOCIATE, request.calling_ae_title, _DENIALS[refusal])
+        return refusal
+
+    def _end_record(self, rule: str) -> None:
+        if self._record is None:
+            return
+        if rule == "RELEASED":
+            self._record.pdu("A-RELEASE-RQ", _RELEASE_BYTES, received=True)
+        elif self._last_words:
+            self._record.pdu("A-ABORT", _RELEASE_BYTES, received=False)
+        self._record.end(rule)
 
     async def _request(self) -> tuple[pdu.AssociateRequest, bytes]:
         timeout_s = self._settings.negotiate_timeout_s
@@ -162,6 +196,8 @@ class Association:
     async def _reject(self, refusal: Rejection) -> None:
         self._rejected = True
         reject = pdu.encode_reject(refusal.result, refusal.source, refusal.reason)
+        if self._record is not None:
+            self._record.pdu("A-ASSOCIATE-RJ", len(reject) - pdu.HEADER_BYTES, received=False)
         await self._connection.write(reject, self._settings.inbox.pdu_timeout_s)
 
     async def _accepted(self, request: pdu.AssociateRequest, titles: bytes) -> None:
@@ -176,7 +212,12 @@ class Association:
             called_ae_title=request.called_ae_title,
             peer_address=self._connection.peer_address,
         )
-        link = Link(self._connection, accepted(results), limits, request.max_pdu_length)
+        record = self._record
+        if record is not None:
+            record.association_id, record.contexts = source.association_id, results
+            record.pdu("A-ASSOCIATE-AC", len(answer) - pdu.HEADER_BYTES, received=False)
+        contexts = accepted(results)
+        link = Link(self._connection, contexts, limits, request.max_pdu_length, record)
         released = False
         try:
             await self._messages(source, link)

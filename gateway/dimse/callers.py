@@ -6,10 +6,8 @@ from typing import Final, Protocol
 
 from gateway.dimse.commands import Status
 from gateway.source import Source
-from services.runtime import logs
 from services.runtime.client import ServiceCallError
 
-REFUSED: Final = "caller.refused"
 NOT_AUTHORIZED: Final = Status(0x0124, "not a registered peer inside")
 REGISTRY_AWAY: Final = Status(0xA700, "the registry of peers cannot be asked")
 
@@ -18,7 +16,7 @@ class Registry(Protocol):
     """The registry of peers as it is asked here."""
 
     async def is_inside(self, ae_title: str, address: str) -> bool:
-        """Tell whether identified data may go to a caller.
+        """Tell whether identified data may go to a caller; keeps those to whom it may not.
 
         Raises:
             ServiceCallError: It cannot be asked.
@@ -37,5 +35,4 @@ async def refusal(registry: Registry, source: Source) -> Status | None:
             return None
     except ServiceCallError:
         return REGISTRY_AWAY
-    logs.get_logger().warning(REFUSED, rule="PEER_OUTSIDE", correlation_id=source.association_id)
     return NOT_AUTHORIZED

@@ -82,6 +82,12 @@ class Connection(asyncio.BufferedProtocol):
             self._drained.set_result(None)
 
     @property
+    def tls_version(self) -> str:
+        """Version of TLS that is spoken, e.g. "TLSv1.3"; "" for plain TCP."""
+        secured = self._transport.get_extra_info("ssl_object") if self._transport else None
+        return str(secured.version()) if secured is not None else ""
+
+    @property
     def buffered_bytes(self) -> int:
         """Bytes that are here and not read yet."""
         return self._end - self._start

@@ -38,6 +38,10 @@ class Inbox:
         connection: The established association's connection.
         context_ids: Accepted presentation contexts.
         limits: What the peer may send.
+
+    Attributes:
+        pdu_count: P-DATA-TF PDUs that came.
+        byte_count: Bytes of their variable fields.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class Inbox:
         self._context_ids = context_ids
         self._limits = limits
         self._pdvs: Iterator[pdu.Pdv] = iter(())
+        self.pdu_count = self.byte_count = 0
 
     async def command(self, idle_timeout_s: float | None = None) -> tuple[int, Command]:
         """Return the next command set and its presentation context id.
@@ -109,6 +114,8 @@ class Inbox:
         if kind == pdu.DATA_TF:
             if length > self._limits.max_pdu_length + _TOLERANCE_BYTES:
                 raise ProtocolError("PDU_TOO_LONG", pdu.INVALID_PARAMETER)
+            self.pdu_count += 1
+            self.byte_count += length
             return await self._connection.read(length, self._limits.pdu_timeout_s)
         if kind == pdu.ABORT:
             raise PeerGoneError

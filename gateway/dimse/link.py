@@ -22,6 +22,7 @@ from gateway.dimse.connection import Connection
 from gateway.dimse.errors import PeerGoneError, PeerSilentError
 from gateway.dimse.inbox import Inbox, InboxLimits
 from gateway.dimse.negotiation import ContextResult
+from gateway.dimse.recorder import AssociationRecord, Traffic
 
 _LONGEST_PDU: Final = 128 << 10
 _SHORTEST_PDU: Final = 128
@@ -41,6 +42,7 @@ class Link:
         contexts: Accepted presentation contexts by id.
         limits: What the peer may send.
         max_pdu_length: Longest P-DATA-TF variable field that the peer takes; 0 is unlimited.
+        record: Of the flight recorder.
     """
 
     def __init__(
@@ -49,7 +51,11 @@ class Link:
         contexts: Mapping[int, ContextResult],
         limits: InboxLimits,
         max_pdu_length: int,
+        record: AssociationRecord | None = None,
     ) -> None:
+        self._record = record
+        self._arrived: Traffic | None = None
+        self._noted = (0, 0)
         self.contexts = contexts
         self._connection = connection
         self._limits = limits
@@ -111,11 +117,12 @@ class Link:
             PeerGoneError, PeerSilentError: The peer does not take it.
         """
         encoded = encode_response(command, reply)
+        parts = pdu.encode_message(context_id, encoded, reply.data_set, self._max_pdu_length)
         async with self._writing:
-            for part in pdu.encode_message(
-                context_id, encoded, reply.data_set, self._max_pdu_length
-            ):
+            for part in parts:
                 await self._write(part)
+        if self._record is not None:
+            self._note_response(self._record, context_id, command, reply)
 
     async def store(
         self,
@@ -141,7 +148,7 @@ class Link:
         command = encode_store_request(
             number, instance.sop_class_uid, instance.sop_instance_uid, originator
         )
-        return (await self._call(context_id, number, command, data_set)).status
+        return (await self._call(context_id, number, "C-STORE-RQ", command, data_set)).status
 
     async def report(
         self, context_id: int, instance: InstanceName, event_type: int, data_set: bytes
@@ -155,10 +162,16 @@ class Link:
         command = encode_event_report(
             number, instance.sop_class_uid, instance.sop_instance_uid, event_type
         )
-        return (await self._call(context_id, number, command, _once(data_set))).status
+        sent = self._call(context_id, number, "N-EVENT-REPORT-RQ", command, _once(data_set))
+        return (await sent).status
 
     async def _call(
-        self, context_id: int, message_id: int, command: bytes, data_set: AsyncIterator[bytes]
+        self,
+        context_id: int,
+        message_id: int,
+        kind: str,
+        command: bytes,
+        data_set: AsyncIterator[bytes],
     ) -> Command:
         # Not even the command is sent before there is something to send.
         first = await anext(aiter(data_set), b"")
@@ -167,6 +180,8 @@ class Link:
         try:
             if self._closed:
                 raise PeerGoneError
+            if self._record is not None:
+                self._record.pdu(kind, len(command), received=False)
             async with self._writing:
                 for part in pdu.encode_message(context_id, command, b"", self._max_pdu_length):
                     await self._write(part)
@@ -203,12 +218,46 @@ class Link:
     async def _arrival(self, idle_timeout_s: float | None) -> Arrival:
         while True:
             context_id, command = await self._inbox.command(idle_timeout_s)
+            if self._record is not None:
+                self._note_arrival(self._record, context_id, command)
             if command.field == C_CANCEL_RQ:
                 self._cancelled.add(command.message_id)
             elif command.is_response:
                 await self._answered(context_id, command)
             else:
                 return context_id, command
+
+    def _note_arrival(self, record: AssociationRecord, context_id: int, command: Command) -> None:
+        pdu_count, byte_count = self._since()
+        self._arrived = record.message(
+            self.contexts.get(context_id),
+            command,
+            received=True,
+            pdu_count=pdu_count,
+            byte_count=byte_count,
+        )
+
+    def _note_response(
+        self, record: AssociationRecord, context_id: int, command: Command, reply: Reply
+    ) -> None:
+        if self._arrived is not None:
+            # The data set of the request.
+            pdu_count, byte_count = self._since()
+            self._arrived.pdu_count += pdu_count
+            self._arrived.byte_count += byte_count
+        record.message(
+            self.contexts.get(context_id),
+            command,
+            received=False,
+            pdu_count=2 if reply.data_set else 1,
+            byte_count=len(reply.data_set),
+            status=reply.status.code,
+        )
+
+    def _since(self) -> tuple[int, int]:
+        before = self._noted
+        self._noted = (self._inbox.pdu_count, self._inbox.byte_count)
+        return self._noted[0] - before[0], self._noted[1] - before[1]
 
     async def _answered(self, context_id: int, command: Command) -> None:
         if command.has_data_set:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from collections.abc import Callable
 from typing import Final
 
 from gateway.dimse import pdu
 from gateway.dimse.admission import Admission
 from gateway.dimse.association import Association, AssociationSettings
 from gateway.dimse.connection import Connection
+from gateway.dimse.denials import TLS
 from gateway.dimse.service import Services
+from gateway.dimse.tls_gate import Handshakes, TlsGate
 from services.runtime import logs
 
 LISTENING: Final = "dicom.listening"
@@ -41,27 +45,30 @@ class Listener:
         self._max_open = max_connections + _SPARE_CONNECTIONS
         self._open: set[Connection] = set()
         self._tasks: dict[asyncio.Task[None], Association] = {}
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         # Twice a PDU, so that one can arrive while another is looked at.
         self._capacity = max(2 * settings.inbox.max_pdu_length, pdu.MAX_ASSOCIATE_BYTES) + 4096
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen, and return the port."""
+    async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> int:
+        """Listen, and return the port; may be called again for another address.
+
+        Args:
+            host: Address.
+            port: Port; 0 takes a free one.
+            tls: How TLS is spoken there; None for plain TCP.
+        """
+        factory = self._connection if tls is None else self._gate(tls)
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Connection(self._capacity, self._opened, self._open.discard),
-            host,
-            port,
-            backlog=512,
-        )
-        bound: int = self._server.sockets[0].getsockname()[1]
+        server = await loop.create_server(factory, host, port, backlog=512)
+        self._servers.append(server)
+        bound: int = server.sockets[0].getsockname()[1]
         logs.get_logger().info(LISTENING)
         return bound
 
     async def stop(self, grace_s: float) -> None:
         """Take no more connections, let what is being stored be answered, then cut what is left."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for association in list(self._tasks.values()):
             association.drain()
         if self._tasks:
@@ -70,6 +77,19 @@ class Listener:
             connection.cut()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace_s)
+
+    def _connection(self) -> Connection:
+        return Connection(self._capacity, self._opened, self._open.discard)
+
+    def _gate(self, tls: ssl.SSLContext) -> Callable[[], TlsGate]:
+        handshakes = Handshakes(
+            context=tls,
+            timeout_s=self._settings.negotiate_timeout_s,
+            admission=self._admission,
+            connection=self._connection,
+            refused=lambda _: self._services.denials.note(TLS, "", "TLS"),
+        )
+        return lambda: TlsGate(handshakes)
 
     def _opened(self, connection: Connection) -> None:
         if len(self._open) >= self._max_open:

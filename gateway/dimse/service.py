@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.dimse.commands import Command, InstanceName, Reply, Status
+from gateway.dimse.denials import Denials, LoggedDenials
 from gateway.dimse.negotiation import ContextResult
+from gateway.dimse.recorder import FlightRecorder
 from gateway.source import Source
 
 
@@ -127,10 +129,20 @@ class Services:
     Args:
         storage: Takes what C-STORE brings.
         providers: The other services; of two that serve the same command the first is asked.
+        recorder: Keeps what associations said.
+        denials: Keeps who was turned away.
     """
 
-    def __init__(self, storage: StorageProvider, providers: Sequence[Provider] = ()) -> None:
+    def __init__(
+        self,
+        storage: StorageProvider,
+        providers: Sequence[Provider] = (),
+        recorder: FlightRecorder | None = None,
+        denials: Denials | None = None,
+    ) -> None:
         self.storage = storage
+        self.recorder = recorder or FlightRecorder()
+        self.denials = denials or LoggedDenials()
         self._providers = tuple(providers)
         self._by_operation = {
             (sop_class, command_field): provider
