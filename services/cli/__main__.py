@@ -22,6 +22,7 @@ from services.cli.replay import replay
 from services.cli.retention import retention
 from services.cli.send import send
 from services.cli.site import site
+from services.cli.sources import sources
 from services.cli.status import status
 from services.cli.storage import collect, scrub
 from services.cli.studies import studies
@@ -63,6 +64,7 @@ app.command()(doctor)
 app.command()(demo)
 app.command()(send)
 app.command()(upload)
+app.add_typer(sources)
 app.command()(studies)
 app.command()(study)
 app.command()(replay)
