@@ -296,6 +296,16 @@ WHERE s.state = 'receiving' AND ($3::uuid IS NULL OR s.study_id > $3)
                   WHERE m.study_instance_uid = s.study_instance_uid))
 ORDER BY s.study_id LIMIT $2;
 
+-- unconfirmed: studies that are arriving and quiet for a while, and who brought them by DIMSE
+SELECT s.study_id::text, s.study_instance_uid, s.instance_count, s.last_receive_time,
+       array_agg(DISTINCT i.calling_ae_title) AS ae_titles
+FROM archive.study AS s
+JOIN archive.association AS a ON a.study_id = s.study_id
+JOIN intake.association AS i USING (association_id)
+WHERE s.state = 'receiving' AND s.last_receive_time <= now() - $1::interval
+  AND i.calling_ae_title <> ''
+GROUP BY s.study_id ORDER BY s.last_receive_time DESC LIMIT $2;
+
 -- lock_arriving: hold studies to which nothing came meanwhile; those that others hold are left out
 SELECT s.study_id::text FROM archive.study AS s
 JOIN unnest($1::uuid[], $2::timestamptz[]) AS seen (study_id, last_receive_time)
