@@ -16,10 +16,13 @@ from pydicom.uid import UID
 
 from heimdallr.archive.v1 import archive_service_pb2 as archive_pb
 from heimdallr.archive.v1 import archive_service_pb2_grpc as archive_grpc
+from heimdallr.audit.v1 import audit_service_pb2 as audit_pb
+from heimdallr.audit.v1 import audit_service_pb2_grpc as audit_grpc
 from heimdallr.conversion.v1 import conversion_service_pb2 as conversion_pb
 from heimdallr.conversion.v1 import conversion_service_pb2_grpc as conversion_grpc
 from heimdallr.peers.v1 import peers_service_pb2 as peers_pb
 from heimdallr.peers.v1 import peers_service_pb2_grpc as peers_grpc
+from services.coordinator.audit.messages import checked_entry, checked_outcome
 from services.runtime.errors import PeerNotFoundError
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -142,15 +145,33 @@ class ConversionDouble(conversion_grpc.ConversionServiceServicer):
 
 
 @dataclass
+class AuditDouble(audit_grpc.AuditServiceServicer):
+    """Keeps the entries of calls that were denied."""
+
+    denied: list[audit_pb.Entry] = field(default_factory=list)
+
+    async def BeginCall(  # noqa: N802 -- name of the contract
+        self, request: audit_pb.BeginCallRequest, context: Context
+    ) -> audit_pb.BeginCallResponse:
+        if request.HasField("outcome"):
+            checked_entry(request.entry)
+            checked_outcome(request.outcome)
+            self.denied.append(request.entry)
+        return audit_pb.BeginCallResponse()
+
+
+@dataclass
 class CoordinatorDouble:
     """The doubles that stand beside the intake's on its server."""
 
     archive: ArchiveDouble = field(default_factory=ArchiveDouble)
     peers: PeersDouble = field(default_factory=PeersDouble)
     conversion: ConversionDouble = field(default_factory=ConversionDouble)
+    audit: AuditDouble = field(default_factory=AuditDouble)
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Serve them."""
         archive_grpc.add_ArchiveServiceServicer_to_server(self.archive, server)
         peers_grpc.add_PeersServiceServicer_to_server(self.peers, server)
+        audit_grpc.add_AuditServiceServicer_to_server(self.audit, server)
         conversion_grpc.add_ConversionServiceServicer_to_server(self.conversion, server)

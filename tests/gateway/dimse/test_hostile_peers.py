@@ -329,7 +329,7 @@ async def test_an_unknown_sop_class_is_refused_by_its_context(start_gateway: Sta
         with Scu(gateway.port) as scu:
             return scu.associate(
                 [
-                    (1, "1.2.840.10008.5.1.4.39.2", (EXPLICIT,)),  # colour palettes, not offered here
+                    (1, "1.2.840.10008.5.1.4.39.2", (EXPLICIT,)),  # palettes, not offered
                     (3, CT, ("1.2.3.4.5",)),
                     (5, "1.2.840.10008.5.1.4.1.1.99999", (EXPLICIT,)),  # storage to come
                     (7, VERIFICATION, (EXPLICIT,)),
