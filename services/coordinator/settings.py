@@ -33,6 +33,8 @@ class CoordinatorSettings(BaseSettings):
         released_after_s: The same once every association was released in order, in seconds.
         announced_after_s: A study that is short of what was announced goes on with what is there
             when nothing came for this long, in seconds.
+        confirm_counts: Ask registered peers inside that send studies how many instances of them
+            they have.
         event_retention_days: How long events can be watched again.
         heartbeat_s: Longest silence on a watch, in seconds.
         batch_size: Most instances in one transaction.
@@ -53,6 +55,7 @@ class CoordinatorSettings(BaseSettings):
     quiet_after_s: float = Field(default=60.0, gt=0)
     released_after_s: float = Field(default=2.0, gt=0)
     announced_after_s: float = Field(default=600.0, gt=0)
+    confirm_counts: bool = True
     event_retention_days: float = Field(default=7.0, gt=0)
     heartbeat_s: float = Field(default=15.0, gt=0)
     batch_size: int = Field(default=512, ge=1, le=4096)
