@@ -50,6 +50,7 @@ from services.coordinator.intake.store import IntakeStore
 from services.coordinator.operations.figures import Figures
 from services.coordinator.operations.gauges import WorkGauges
 from services.coordinator.operations.service import OperationsService, Sources
+from services.coordinator.peers.peer import TrustZone
 from services.coordinator.peers.service import PeersService
 from services.coordinator.peers.store import PeerStore
 from services.coordinator.peers.vault import Vault
@@ -72,9 +73,11 @@ from services.coordinator.workflow.interventions import Interventions
 from services.coordinator.workflow.lifecycle import StageLifecycle
 from services.coordinator.workflow.manifests import Manifests
 from services.coordinator.workflow.mesh_runner.runner import MeshRunner
+from services.coordinator.workflow.peer_counts import AskedPeer, FindPeer, PeerCounts
 from services.coordinator.workflow.pgqueuer_queue import PgQueuerQueue
 from services.coordinator.workflow.retry import RetryPolicy
 from services.coordinator.workflow.service import WorkflowService
+from services.coordinator.workflow.source_counts import SourceCounts
 from services.coordinator.workflow.views import WorkflowViews
 from services.coordinator.workflow.watch import ChangeFeed
 from services.coordinator.worklist.importing import Importer
@@ -84,6 +87,7 @@ from services.coordinator.worklist.store import WorklistStore
 from services.runtime.audit import CallRecorder
 from services.runtime.blobs import BlobStore
 from services.runtime.database_metrics import pool_gather
+from services.runtime.errors import PeerNotFoundError
 from services.runtime.local_blobs import LocalBlobs
 from services.runtime.postgres import Pool
 from services.runtime.server import Hooks
@@ -139,6 +143,7 @@ class Coordinator:
             pool, SearchBounds(settings.search_timeout_s, settings.search_connections)
         )
         self._workflow(f"{runtime.service_name}-{os.getpid()}", pool, mesh)
+        self._manifests = Manifests(pool)
         self._worklist(pool)
         self._events(pool)
         self._intake(runtime.service_name, pool, blobs)
@@ -146,6 +151,12 @@ class Coordinator:
         self._keeping = Keeping(pool, blobs, StorageSettings())
         peers = PeerStore(pool, Vault.load_or_create(settings.peers_key))
         self._peers = PeersService(peers)
+        counts = SourceCounts(
+            pool,
+            self._manifests,
+            PeerCounts(mesh, _peer_inside(peers)),
+            timedelta(seconds=settings.released_after_s / 2),
+        )
         self._sources = SourcesService(SourceStore(pool), _speaking(peers))
         self._archive_service = ArchiveService(self._archive, blobs, self._views)
         self._operations = OperationsService(
@@ -170,6 +181,7 @@ class Coordinator:
             self._end_watches,
             self._feed.run,
             self._completeness.run,
+            *((counts.run,) if settings.confirm_counts else ()),
             Backfill(pool).run,
             self._dispatcher.run,
             self._rules.run,
@@ -226,7 +238,7 @@ class Coordinator:
         )
 
     def _worklist(self, pool: Pool) -> None:
-        manifests = Manifests(pool)
+        manifests = self._manifests
         self._completeness_service = CompletenessService(manifests, self._completeness)
         self._worklist_service = WorklistService(
             WorklistStore(pool), Importer(pool), PerformedStore(pool, manifests)
@@ -275,3 +287,18 @@ def _speaking(peers: PeerStore) -> Speaks:
         return spec.dimse is not None, spec.dicomweb is not None
 
     return speaks
+
+
+def _peer_inside(peers: PeerStore) -> FindPeer:
+    async def find(ae_title: str) -> AskedPeer | None:
+        try:
+            peer = await peers.peer("ae_title", ae_title)
+        except PeerNotFoundError:
+            return None
+        spec = peer.spec
+        asked = AskedPeer(
+            peer.peer_id, spec.name, spec.dimse is not None, spec.dicomweb is not None
+        )
+        return asked if spec.trust_zone is TrustZone.INSIDE else None
+
+    return find
