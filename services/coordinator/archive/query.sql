@@ -131,3 +131,9 @@ SET transfer_syntax_uid = f.transfer_syntax_uid, number_of_frames = f.number_of_
 FROM unnest($1::uuid[], $2::text[], $3::integer[])
     AS f (instance_id, transfer_syntax_uid, number_of_frames)
 WHERE i.instance_id = f.instance_id;
+
+-- only_matching: find by what matches, never by reading in order until enough has been found
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'off', true);
+
+-- by_any_plan: the planner decides again
+SELECT set_config('enable_seqscan', 'on', true), set_config('enable_indexscan', 'on', true);

@@ -77,6 +77,7 @@ CREATE TABLE archive.study (
 
 CREATE INDEX study_by_receive_time ON archive.study (first_receive_time, study_id);
 CREATE INDEX study_by_day ON archive.study (study_day, study_id);
+CREATE INDEX study_by_day_received ON archive.study (study_day, first_receive_time);
 CREATE INDEX study_by_patient ON archive.study (patient_id);
 CREATE INDEX study_by_patient_id_text ON archive.study (left(patient_id_text, 64) text_pattern_ops);
 CREATE INDEX study_by_accession_number

@@ -13,7 +13,7 @@ from services.coordinator.archive.records import (
     series_from_row,
     study_from_row,
 )
-from services.coordinator.archive.search import StudyFilter, search_statement
+from services.coordinator.archive.search import StudyFilter
 from services.coordinator.archive.searches import SearchBounds, Searches
 from services.coordinator.archive.study import (
     Evidence,
@@ -25,6 +25,7 @@ from services.coordinator.archive.study import (
     StudyRecord,
     StudyState,
 )
+from services.coordinator.archive.study_search import StudySearch
 from services.coordinator.events.outbox import EventDraft, EventType, append_event
 from services.runtime.blob_ref import BlobRef
 from services.runtime.postgres import Connection, Pool, connection
@@ -162,10 +163,7 @@ class ArchiveStore:
         self, wanted: StudyFilter, limit: int, after: StudyKey | None
     ) -> list[StudyRecord]:
         """Return studies that match, in the order wanted, from after one of them on."""
-        statement, parameters = search_statement(wanted, limit, after)
-        async with self.searches.statement() as borrowed:
-            rows = await borrowed.fetch(statement, *parameters)
-        return [study_from_row(row) for row in rows]
+        return await StudySearch(self.searches).page(wanted, limit, after)
 
     async def _fetch(
         self, borrowed: Connection | None, query: str, *parameters: object

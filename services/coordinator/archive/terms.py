@@ -30,14 +30,19 @@ def either(terms: Iterable[Term], other: Term) -> Term:
     return Term(f"(({text}) OR {other.text})", parameters + other.parameters)
 
 
-def numbered(terms: Iterable[Term]) -> tuple[str, list[object]]:
-    """Return conditions AND-ed with numbered places, and the parameters of those."""
+def numbered(terms: Iterable[Term], taken: int = 0) -> tuple[str, list[object]]:
+    """Return conditions AND-ed with numbered places, and the parameters of those.
+
+    Args:
+        terms: The conditions.
+        taken: How many places the statement has before them.
+    """
     parameters: list[object] = []
     texts: list[str] = []
     for term in terms:
         text, *pieces = term.text.split(_PLACE)
         for piece, value in zip(pieces, term.parameters, strict=True):
             parameters.append(value)
-            text += f"${len(parameters)}{piece}"
+            text += f"${taken + len(parameters)}{piece}"
         texts.append(text)
     return " AND ".join(texts) or "true", parameters
