@@ -23,6 +23,8 @@ class GatewaySettings(BaseSettings):
         http_listen: Unix socket of the HTTP side; none is served without it.
         page_folder: The built dashboard.
         holder: Name of this gateway, unique among those that share a blob store.
+        spool: Folder where instances wait until the coordinator has them, where the blob store is
+            not a folder of this machine; ``content`` is "chunks" then.
         content: "staged" where the coordinator reads the same blob store, else "chunks".
         max_associations: Associations at once; more are refused for the moment.
         max_associations_per_address: The same, for one peer address.
@@ -50,6 +52,7 @@ class GatewaySettings(BaseSettings):
     http_listen: Address | None = None
     page_folder: Path = Path(__file__).resolve().parents[1] / "services/dashboard/dist"
     holder: str = Field(default="gateway", pattern=r"^[a-z0-9-]{1,64}$")
+    spool: Path | None = None
     content: Literal["staged", "chunks"] = "staged"
     max_associations: int = Field(default=100, ge=1)
     max_associations_per_address: int = Field(default=50, ge=1)

@@ -30,6 +30,7 @@ EXIT_REFUSED: Final = 1
 EXIT_ALREADY_RUNNING: Final = 4
 
 _SIGN_IN_POLL_S: Final = 0.5
+_STORES: Final = ("s3://", "gs://", "az://")
 _DSN_SCHEMES: Final = ("postgresql://", "postgres://")
 
 
@@ -50,6 +51,13 @@ def up(
             envvar="HEIMDALLR_DATABASE_DSN",
             help="DSN of a PostgreSQL server, instead of the embedded one.",
             show_envvar=True,
+        ),
+    ] = None,
+    blobs: Annotated[
+        str | None,
+        typer.Option(
+            help="Object store for images, s3://, gs:// or az://, instead of a folder.",
+            envvar="HEIMDALLR_BLOBS_URL",
         ),
     ] = None,
     tls: Annotated[
@@ -73,6 +81,10 @@ def up(
         int | None,
         typer.Option(min=1, max=65535, help="Port on 127.0.0.1 for Prometheus; none if absent."),
     ] = None,
+    ohif_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Port of the viewer OHIF (`make ohif` fetches it)."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON per event.")] = False,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     without: Annotated[
@@ -93,12 +105,15 @@ def up(
             "--http-port": (http_address, http_port),
             "--dicom-port": (dicom_address, dicom_port),
             "--metrics-port": ("127.0.0.1", metrics_port),
+            "--ohif-port": (http_address, ohif_port),
             "--mesh-port": (mesh_address, mesh_port if mtls else None),
         }
     )
     if database is not None and not database.startswith(_DSN_SCHEMES):
         # The DSN is not repeated: it may hold a password.
         raise typer.BadParameter("a DSN begins with postgresql://", param_hint="--database")
+    if blobs is not None and not blobs.startswith(_STORES):
+        raise typer.BadParameter(" or ".join(_STORES), param_hint="--blobs")
     settings = StackSettings(
         data=data or default_data_folder(),
         http_address=http_address,
@@ -109,8 +124,10 @@ def up(
         log_level=log_level,
         without=frozenset(without or ()),
         metrics_port=metrics_port,
+        ohif_port=ohif_port,
         tls=_tls(tls, tls_certificate, tls_key),
         mtls=MtlsSettings(mesh_address, mesh_port) if mtls else None,
+        blobs=blobs,
     )
     voice = JsonVoice() if as_json else ScreenVoice()
     raise typer.Exit(asyncio.run(run(settings, voice)))

@@ -30,6 +30,7 @@ _AFTER: Final[Mapping[str, tuple[str, ...]]] = {
     "gateway": ("coordinator",),
 }
 _REPOSITORY_ROOT: Final = Path(__file__).resolve().parents[3]
+_OF_STORES: Final = ("AWS_", "AZURE_", "GOOGLE_")
 _INHERITED: Final = ("HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "PYTHONFAULTHANDLER")
 
 
@@ -97,7 +98,7 @@ def child_environ(
         "HEIMDALLR_MESH": endpoints.reach(MESH, name),
         "HEIMDALLR_TOKEN_FILE": str(layout.token(name)),
         "HEIMDALLR_JWKS_FILE": str(layout.jwks),
-        "HEIMDALLR_BLOBS": layout.blobs.as_uri(),
+        "HEIMDALLR_BLOBS": settings.blobs or layout.blobs.as_uri(),
         "HEIMDALLR_LOG_LEVEL": settings.log_level.upper(),
     }
     if settings.metrics_port is not None:
@@ -105,6 +106,8 @@ def child_environ(
     values["PYTHONPATH"] = import_path()
     if name == "gateway":
         values["HEIMDALLR_GATEWAY_INTAKE_ADDRESS"] = endpoints.reach("coordinator", name)
+    if settings.blobs is not None:
+        values |= _of_object_store(layout)
     return values | _own_values(name, layout, settings, dsn, triton_port)
 
 
@@ -141,8 +144,19 @@ def _own_values(
             "HEIMDALLR_GATEWAY_AE_TITLE": os.environ.get("HEIMDALLR_GATEWAY_AE_TITLE", "HEIMDALLR"),
             "HEIMDALLR_GATEWAY_JOURNAL_FOLDER": str(layout.journal),
             "HEIMDALLR_GATEWAY_HTTP_LISTEN": f"unix:{layout.socket('gateway-http')}",
+            "HEIMDALLR_OHIF_PAGE_PORT": str(settings.http_port),
         }
     return {}
+
+
+def _of_object_store(layout: Layout) -> dict[str, str]:
+    # Credentials of the store are found where its own programs look for them.
+    given = {key: value for key, value in os.environ.items() if key.startswith(_OF_STORES)}
+    return {
+        **given,
+        "HEIMDALLR_GATEWAY_CONTENT": "chunks",
+        "HEIMDALLR_GATEWAY_SPOOL": str(layout.spool),
+    }
 
 
 def import_path() -> str:

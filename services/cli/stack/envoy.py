@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import string
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ from services.cli.stack.settings import StackSettings
 from services.cli.stack.tls import HSTS, public_transport
 
 NAME: Final = "envoy"
+_VIEWER: Final = re.compile(r"^    # viewer: .*?^    # end of viewer\n", re.DOTALL | re.MULTILINE)
 PROCESSES: Final = ("coordinator", "conversion", "analysis", "reporting", "gateway")
 
 _REPOSITORY_ROOT: Final = Path(__file__).resolve().parents[3]
@@ -64,6 +66,10 @@ def render(
         "http_address": settings.http_address,
         "http_port": str(settings.http_port),
     }
+    if settings.ohif_port is None:
+        text = _VIEWER.sub("", text)
+    else:
+        values["ohif_port"] = str(settings.ohif_port)
     quoted = {name: json.dumps(value)[1:-1] for name, value in values.items()}
     for name in (MESH, *PROCESSES):
         quoted[f"{name}_address"] = json.dumps(endpoints.envoy_address(name))

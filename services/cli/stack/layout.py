@@ -66,6 +66,11 @@ class Layout:
         return self.data / "blobs"
 
     @property
+    def spool(self) -> Path:
+        """Where instances wait until an object store has them."""
+        return self.data / "spool"
+
+    @property
     def journal(self) -> Path:
         """The gateway's journal of instances the coordinator has not acknowledged yet."""
         return self.data / "journal"

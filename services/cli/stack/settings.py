@@ -49,7 +49,9 @@ class StackSettings:
         without: Names of processes that are left out.
         metrics_port: Port on the loopback address where Prometheus finds every process; none if
             absent.
+        ohif_port: Port of the viewer's listener; OHIF is not served if absent.
         tls: How the public listener speaks TLS; it does not when ``None``.
+        blobs: URL of an object store for blobs; a folder in the data folder when ``None``.
         mtls: How processes reach each other by mutual TLS; by Unix sockets when ``None``.
     """
 
@@ -62,8 +64,10 @@ class StackSettings:
     log_level: str = "info"
     without: frozenset[str] = frozenset()
     metrics_port: int | None = None
+    ohif_port: int | None = None
     tls: TlsSettings | None = None
     mtls: MtlsSettings | None = None
+    blobs: str | None = None
 
 
 def default_data_folder(environ: Mapping[str, str] = os.environ, uid: int | None = None) -> Path:

@@ -19,6 +19,7 @@ from services.cli.stack.endpoints import MESH, OPERATOR, Endpoints
 from services.cli.stack.errors import StackError
 from services.cli.stack.layout import Layout
 from services.cli.stack.limits import set_limits
+from services.cli.stack.ohif import require_viewer
 from services.cli.stack.orphans import kill_orphans
 from services.cli.stack.plan import STOP_WAVES, Plan, make_plan
 from services.cli.stack.ports import require_free
@@ -156,7 +157,7 @@ class Stack:
             ae_title=AE_TITLE,
             database=plan.dsn if plan and not settings.database else "",
             triton=f"127.0.0.1:{triton.grpc}" if triton else "",
-            blobs=self.layout.blobs.as_uri(),
+            blobs=settings.blobs or self.layout.blobs.as_uri(),
         )
 
     def take_sign_in_link(self) -> str | None:
@@ -182,6 +183,9 @@ class Stack:
         require_free(settings.dicom_address, settings.dicom_port, "--dicom-port")
         if settings.metrics_port is not None:
             require_free("127.0.0.1", settings.metrics_port, "--metrics-port")
+        if settings.ohif_port is not None:
+            require_free(settings.http_address, settings.ohif_port, "--ohif-port")
+            require_viewer()
         if settings.mtls is not None:
             require_free(settings.mtls.address, settings.mtls.port, "--mesh-port")
         prepare_private_folder(layout.run, account)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -88,4 +87,3 @@ def test_an_address_reads_as_it_is_written() -> None:
 
     assert address == MtlsAddress(Path("/keys/mesh/gateway"), "10.0.0.5", 8443)
     assert str(address) == text
-    assert asyncio.iscoroutinefunction(grpc_serving(text))
