@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Final
 
 import asyncpg
@@ -19,7 +18,6 @@ from services.coordinator.archive.study import (
     Evidence,
     InstanceKey,
     InstanceRecord,
-    JudgedStudy,
     SeriesRecord,
     StudyKey,
     StudyRecord,
@@ -74,32 +72,6 @@ class ArchiveStore:
         )
         await append_event(connection, draft)
         return True
-
-    async def receiving_studies_ready_to_judge(
-        self,
-        connection: Connection,
-        quiet_after: timedelta,
-        released_after: timedelta,
-        limit: int,
-    ) -> list[JudgedStudy]:
-        """Lock and return studies that may be called complete, by the database's clock.
-
-        Studies that another transaction holds are left out.
-
-        Args:
-            connection: Connection with an open transaction.
-            quiet_after: Evidence `QUIET`: nothing came for this long.
-            released_after: Evidence `RELEASED`: every association of this generation was
-                released in order and nothing came for this long.
-            limit: At most this many.
-        """
-        rows = await connection.fetch(
-            QUERIES["receiving_studies_ready_to_judge"], quiet_after, released_after, limit
-        )
-        return [
-            JudgedStudy(str(row["study_id"]), row["generation"], Evidence(row["evidence"]))
-            for row in rows
-        ]
 
     async def study_record(
         self, study_id: str, connection: Connection | None = None
