@@ -22,23 +22,6 @@ UPDATE archive.study SET state = $2, evidence = coalesce($3, evidence)
 WHERE study_id = $1 AND state <> $2
 RETURNING generation;
 
--- receiving_studies_ready_to_judge: hold studies that may be called complete
-SELECT s.study_id, s.generation,
-       CASE WHEN a.all_released THEN 'released' ELSE 'quiet' END AS evidence
-FROM archive.study AS s
-CROSS JOIN LATERAL (
-    SELECT coalesce(bool_and(NOT b.open AND b.released), false) AS all_released
-    FROM archive.association AS b
-    WHERE b.study_id = s.study_id AND b.generation = s.generation
-) AS a
-WHERE s.state = 'receiving'
-  AND s.last_receive_time <= now() - least($1::interval, $2::interval)
-  AND (s.last_receive_time <= now() - $1::interval
-       OR (a.all_released AND s.last_receive_time <= now() - $2::interval))
-ORDER BY s.last_receive_time
-LIMIT $3
-FOR UPDATE OF s SKIP LOCKED;
-
 -- series_of_study: series by series number
 SELECT series_id, study_id, series_instance_uid, modality, series_description, series_number,
        body_part_examined, instance_count, last_generation
