@@ -9,7 +9,7 @@ BASE ?= origin/main
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup web demo up test soak check bench protos locks format clean
+.PHONY: help setup web ohif demo up test soak check bench protos locks format clean
 .PHONY: check-format check-types check-imports check-contracts check-generated check-licenses check-docs check-web
 
 help: ## list the targets
@@ -42,6 +42,9 @@ PAGE := $(if $(shell command -v npm),$(WEB)/dist/.built)
 
 setup: $(MESH)/.ready $(TRITON)/.ready $(PAGE) ## install everything a laptop needs
 	$(if $(PAGE),,@echo "The page is not built: install Node.js 20 or newer, then: make web")
+
+ohif: ## fetch the viewer OHIF; `heimdallr up --ohif-port 8081` serves it
+	deploy/ohif/fetch.sh
 
 demo: setup ## start everything, send a phantom, print measured against true (ARGS=--exit stops afterwards)
 	heimdallr demo $(ARGS)

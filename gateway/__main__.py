@@ -12,12 +12,14 @@ from gateway.exchanges import Exchanges
 from gateway.gateway import Gateway
 from gateway.http.permitted import HttpCallers
 from gateway.http.server import HttpServer
+from gateway.ohif.settings import OhifSettings
+from gateway.ohif.site import OhifSite
 from gateway.peers.settings import ExchangeSettings
 from gateway.settings import GatewaySettings
 from gateway.sources.settings import SourceSettings
 from gateway.upload.settings import UploadSettings
 from services.runtime.audit_client import RemoteAuditTrail
-from services.runtime.blobs import open_blobs
+from services.runtime.blobs import BlobStore, open_blobs
 from services.runtime.client import open_channel
 from services.runtime.local_blobs import LocalBlobs
 from services.runtime.logs import configure_logs
@@ -28,7 +30,7 @@ from services.runtime.tokens import Verifier
 
 
 class UnsupportedBlobStoreError(Exception):
-    """The gateway stages on a disk of its own; give it a file:// folder and ``chunks``."""
+    """The gateway stages on a disk of its own: give it a file:// folder, or a spool and chunks."""
 
 
 async def main() -> None:
@@ -36,13 +38,12 @@ async def main() -> None:
     runtime, settings = load_settings(RuntimeSettings), load_settings(GatewaySettings)
     configure_logs(runtime.log_level, runtime.service_name)
     blobs = open_blobs(runtime.blobs, free_bytes=runtime.blobs_free_bytes)
-    if not isinstance(blobs, LocalBlobs):
-        raise UnsupportedBlobStoreError
+    staged = _staging_store(blobs, settings, runtime.blobs_free_bytes)
     token_source = FileTokenSource(runtime.token_file)
-    gateway = Gateway(settings, blobs, token_source, runtime.mesh, load_settings(DicomSettings))
+    gateway = Gateway(settings, staged, token_source, runtime.mesh, load_settings(DicomSettings))
     await gateway.start()
     own, plain = open_channel(runtime.mesh, token_source), open_channel(runtime.mesh)
-    exchanges = Exchanges(gateway, settings, load_settings(ExchangeSettings), blobs, own)
+    exchanges = Exchanges(gateway, settings, load_settings(ExchangeSettings), staged, own)
     data, upload = settings.journal_folder.parent, load_settings(UploadSettings)
     sources = SourceDoors(gateway, data, load_settings(SourceSettings), upload, own)
     background = [gateway.run, *exchanges.background, *sources.background]
@@ -63,7 +64,8 @@ async def main() -> None:
             *sources.routes(callers),
             *dicomweb_routes(behind, load_settings(DicomwebSettings)),
         ]
-        http = HttpServer(settings.http_listen, settings.page_folder, own, plain, routes)
+        viewer = OhifSite(load_settings(OhifSettings), Verifier(runtime.jwks_file))
+        http = HttpServer(settings.http_listen, settings.page_folder, own, plain, routes, viewer)
         await http.start()
         background += [http.run, *uploads.background]
 
@@ -76,6 +78,19 @@ async def main() -> None:
         add_servicers,
         hooks=Hooks(background=background, gathers=[gateway.gather]),
     )
+
+
+def _staging_store(blobs: BlobStore, settings: GatewaySettings, free_bytes: int) -> LocalBlobs:
+    """Return where instances are staged: the shared folder, or a spool of our own.
+
+    Raises:
+        UnsupportedBlobStoreError: There is no folder to stage in.
+    """
+    if settings.spool is not None and settings.content == "chunks":
+        return LocalBlobs(settings.spool, free_bytes=free_bytes)
+    if settings.spool is None and isinstance(blobs, LocalBlobs):
+        return blobs
+    raise UnsupportedBlobStoreError
 
 
 if __name__ == "__main__":

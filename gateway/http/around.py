@@ -73,7 +73,8 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
     """Put on each answer, files included, what it must carry before its head is sent."""
     for name, value in SECURITY_HEADERS.items():
-        response.headers[name] = value
+        # Another site than the page, the viewer, has a policy of its own.
+        response.headers.setdefault(name, value)
     correlation_id = structlog.contextvars.get_contextvars().get("correlation_id", "")
     response.headers[CORRELATION_HEADER] = correlation_id
 

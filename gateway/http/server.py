@@ -17,6 +17,7 @@ from gateway.http.around import add_headers, around
 from gateway.http.page import Page
 from gateway.http.session import MAX_BODY_BYTES, Session
 from gateway.http.sign_in import SignIn
+from gateway.ohif.site import OhifSite
 
 _UNIX: Final = "unix:"
 _BACKLOG: Final = 512
@@ -33,6 +34,7 @@ class HttpServer:
         own: Channel that calls as the gateway.
         plain: Channel that sends no token by itself.
         routes: What else is served, before the page.
+        viewer: The viewer's site, where it is served.
     """
 
     def __init__(
@@ -42,11 +44,12 @@ class HttpServer:
         own: grpc.aio.Channel,
         plain: grpc.aio.Channel,
         routes: Iterable[web.AbstractRouteDef] = (),
+        viewer: OhifSite | None = None,
     ) -> None:
         self._address = address
         self._channels = own, plain
         self._runner = web.AppRunner(
-            _application(Session(SignIn(own, plain)), Page(page_folder), routes),
+            _application(Session(SignIn(own, plain)), Page(page_folder), routes, viewer),
             access_log=None,
             handle_signals=False,
             keepalive_timeout=_KEEPALIVE_S,
@@ -76,12 +79,21 @@ class HttpServer:
 
 
 def _application(
-    session: Session, page: Page, routes: Iterable[web.AbstractRouteDef]
+    session: Session,
+    page: Page,
+    routes: Iterable[web.AbstractRouteDef],
+    viewer: OhifSite | None,
 ) -> web.Application:
     app = web.Application(middlewares=[around], client_max_size=MAX_BODY_BYTES)
     app.on_response_prepare.append(add_headers)
     app.add_routes([web.get("/health", _health), *session.routes(), *routes])
-    app.router.add_get("/{path:.*}", page.serve)
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        if viewer is not None and viewer.is_asked(request):
+            return await viewer.serve(request)
+        return await page.serve(request)
+
+    app.router.add_get("/{path:.*}", serve)
     return app
 
 
