@@ -62,16 +62,21 @@ async def pool(postgres_dsn: str) -> AsyncIterator[Pool]:
 
 
 @contextmanager
-def embedded_postgres() -> Iterator[str]:
-    """Run a server with its data in a folder of its own and yield its DSN."""
+def embedded_postgres(*options: str, binaries: Path = _BINARIES) -> Iterator[str]:
+    """Run a server with its data in a folder of its own and yield its DSN.
+
+    Args:
+        options: Further settings, as "name=value".
+        binaries: Folder of the server's programs.
+    """
     folder = Path(tempfile.mkdtemp(prefix="hpg", dir="/tmp"))
     user = _UNPRIVILEGED if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
     if os.geteuid() == 0:
         shutil.chown(folder, user)
     process: subprocess.Popen[bytes] | None = None
     try:
-        _initialise(folder, user)
-        process = _start(folder, user)
+        _initialise(binaries, folder, user)
+        process = _start(binaries, folder, user, options)
         dsn = f"postgresql://postgres@/postgres?host={folder}"
         _wait_until_ready(folder, process)
         yield dsn
@@ -82,10 +87,10 @@ def embedded_postgres() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _initialise(folder: Path, user: str) -> None:
+def _initialise(binaries: Path, folder: Path, user: str) -> None:
     options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
     subprocess.run(
-        [str(_BINARIES / "initdb"), "-D", str(folder / "data"), *options],
+        [str(binaries / "initdb"), "-D", str(folder / "data"), *options],
         check=True,
         capture_output=True,
         cwd=folder,
@@ -94,14 +99,17 @@ def _initialise(folder: Path, user: str) -> None:
     )
 
 
-def _start(folder: Path, user: str) -> subprocess.Popen[bytes]:
+def _start(
+    binaries: Path, folder: Path, user: str, more: tuple[str, ...]
+) -> subprocess.Popen[bytes]:
     options = [
         "listen_addresses=",
         f"unix_socket_directories={folder}",
         "shared_buffers=32MB",
         "max_connections=60",
+        *more,
     ]
-    command = [str(_BINARIES / "postgres"), "-D", str(folder / "data")]
+    command = [str(binaries / "postgres"), "-D", str(folder / "data")]
     for option in options:
         command += ["-c", option]
     with (folder / "log").open("wb") as log:
