@@ -29,7 +29,7 @@ from heimdallr.imaging.v1 import blob_ref_pb2 as heimdallr_dot_imaging_dot_v1_do
 from heimdallr.imaging.v1 import instance_attributes_pb2 as heimdallr_dot_imaging_dot_v1_dot_instance__attributes__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(heimdallr/intake/v1/intake_service.proto\x12\x13heimdallr.intake.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!heimdallr/access/v1/options.proto\x1a&heimdallr/errors/v1/error_reason.proto\x1a#heimdallr/imaging/v1/blob_ref.proto\x1a.heimdallr/imaging/v1/instance_attributes.proto\"\xd2\x01\n\rIngestRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x31\n\x08instance\x18\x02 \x01(\x0b\x32\x1d.heimdallr.intake.v1.InstanceH\x00\x12+\n\x05\x63hunk\x18\x03 \x01(\x0b\x32\x1a.heimdallr.intake.v1.ChunkH\x00\x12\x44\n\x12\x61ssociation_closed\x18\x04 \x01(\x0b\x32&.heimdallr.intake.v1.AssociationClosedH\x00\x42\t\n\x07payload\"\xc7\x02\n\x08Instance\x12<\n\nattributes\x18\x01 \x01(\x0b\x32(.heimdallr.imaging.v1.InstanceAttributes\x12/\n\x06staged\x18\x02 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.BlobRefH\x00\x12\x30\n\x07\x63hunked\x18\x03 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.BlobRefH\x00\x12\x30\n\x07written\x18\x06 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.BlobRefH\x00\x12+\n\x06source\x18\x04 \x01(\x0b\x32\x1b.heimdallr.intake.v1.Source\x12\x30\n\x0creceive_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\t\n\x07\x63ontent\"\x92\x01\n\x06Source\x12\'\n\x04\x64oor\x18\x01 \x01(\x0e\x32\x19.heimdallr.intake.v1.Door\x12\x16\n\x0e\x61ssociation_id\x18\x02 \x01(\t\x12\x18\n\x10\x63\x61lling_ae_title\x18\x03 \x01(\t\x12\x17\n\x0f\x63\x61lled_ae_title\x18\x04 \x01(\t\x12\x14\n\x0cpeer_address\x18\x05 \x01(\t\"#\n\x05\x43hunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0c\n\x04last\x18\x02 \x01(\x08\"\x82\x01\n\x11\x41ssociationClosed\x12\x16\n\x0e\x61ssociation_id\x18\x01 \x01(\t\x12\x10\n\x08released\x18\x02 \x01(\x08\x12\x16\n\x0einstance_count\x18\x03 \x01(\x05\x12+\n\x06source\x18\x04 \x01(\x0b\x32\x1b.heimdallr.intake.v1.Source\"\xdd\x01\n\x0eIngestResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x31\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x0b\x32\x1d.heimdallr.intake.v1.AcceptedH\x00\x12\x31\n\x08rejected\x18\x03 \x01(\x0b\x32\x1d.heimdallr.intake.v1.RejectedH\x00\x12H\n\x14\x61ssociation_recorded\x18\x04 \x01(\x0b\x32(.heimdallr.intake.v1.AssociationRecordedH\x00\x42\t\n\x07outcome\"\x8f\x01\n\x08\x41\x63\x63\x65pted\x12\x35\n\x0b\x64isposition\x18\x01 \x01(\x0e\x32 .heimdallr.intake.v1.Disposition\x12\x10\n\x08study_id\x18\x02 \x01(\t\x12\x11\n\tseries_id\x18\x03 \x01(\t\x12\x13\n\x0binstance_id\x18\x04 \x01(\t\x12\x12\n\ngeneration\x18\x05 \x01(\x05\"Y\n\x08Rejected\x12\x30\n\x06reason\x18\x01 \x01(\x0e\x32 .heimdallr.errors.v1.ErrorReason\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0c\n\x04rule\x18\x03 \x01(\t\"\x15\n\x13\x41ssociationRecorded*a\n\x04\x44oor\x12\x14\n\x10\x44OOR_UNSPECIFIED\x10\x00\x12\x0e\n\nDOOR_DIMSE\x10\x01\x12\x11\n\rDOOR_DICOMWEB\x10\x02\x12\x0f\n\x0b\x44OOR_UPLOAD\x10\x03\x12\x0f\n\x0b\x44OOR_SOURCE\x10\x04*w\n\x0b\x44isposition\x12\x1b\n\x17\x44ISPOSITION_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44ISPOSITION_STORED\x10\x01\x12\x19\n\x15\x44ISPOSITION_DUPLICATE\x10\x02\x12\x18\n\x14\x44ISPOSITION_CONFLICT\x10\x03\x32p\n\rIntakeService\x12_\n\x06Ingest\x12\".heimdallr.intake.v1.IngestRequest\x1a#.heimdallr.intake.v1.IngestResponse\"\x08\xe8\xe0\x18\x02\xf0\xe0\x18\x02(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(heimdallr/intake/v1/intake_service.proto\x12\x13heimdallr.intake.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!heimdallr/access/v1/options.proto\x1a&heimdallr/errors/v1/error_reason.proto\x1a#heimdallr/imaging/v1/blob_ref.proto\x1a.heimdallr/imaging/v1/instance_attributes.proto\"\x98\x02\n\rIngestRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x31\n\x08instance\x18\x02 \x01(\x0b\x32\x1d.heimdallr.intake.v1.InstanceH\x00\x12+\n\x05\x63hunk\x18\x03 \x01(\x0b\x32\x1a.heimdallr.intake.v1.ChunkH\x00\x12\x44\n\x12\x61ssociation_closed\x18\x04 \x01(\x0b\x32&.heimdallr.intake.v1.AssociationClosedH\x00\x12\x30\n\x04more\x18\x05 \x03(\x0b\x32\".heimdallr.intake.v1.IngestRequest\x12\x12\n\nreads_more\x18\x06 \x01(\x08\x42\t\n\x07payload\"\xc7\x02\n\x08Instance\x12<\n\nattributes\x18\x01 \x01(\x0b\x32(.heimdallr.imaging.v1.InstanceAttributes\x12/\n\x06staged\x18\x02 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.BlobRefH\x00\x12\x30\n\x07\x63hunked\x18\x03 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.BlobRefH\x00\x12\x30\n\x07written\x18\x06 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.BlobRefH\x00\x12+\n\x06source\x18\x04 \x01(\x0b\x32\x1b.heimdallr.intake.v1.Source\x12\x30\n\x0creceive_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\t\n\x07\x63ontent\"\x92\x01\n\x06Source\x12\'\n\x04\x64oor\x18\x01 \x01(\x0e\x32\x19.heimdallr.intake.v1.Door\x12\x16\n\x0e\x61ssociation_id\x18\x02 \x01(\t\x12\x18\n\x10\x63\x61lling_ae_title\x18\x03 \x01(\t\x12\x17\n\x0f\x63\x61lled_ae_title\x18\x04 \x01(\t\x12\x14\n\x0cpeer_address\x18\x05 \x01(\t\"#\n\x05\x43hunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0c\n\x04last\x18\x02 \x01(\x08\"\x82\x01\n\x11\x41ssociationClosed\x12\x16\n\x0e\x61ssociation_id\x18\x01 \x01(\t\x12\x10\n\x08released\x18\x02 \x01(\x08\x12\x16\n\x0einstance_count\x18\x03 \x01(\x05\x12+\n\x06source\x18\x04 \x01(\x0b\x32\x1b.heimdallr.intake.v1.Source\"\x90\x02\n\x0eIngestResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x31\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x0b\x32\x1d.heimdallr.intake.v1.AcceptedH\x00\x12\x31\n\x08rejected\x18\x03 \x01(\x0b\x32\x1d.heimdallr.intake.v1.RejectedH\x00\x12H\n\x14\x61ssociation_recorded\x18\x04 \x01(\x0b\x32(.heimdallr.intake.v1.AssociationRecordedH\x00\x12\x31\n\x04more\x18\x05 \x03(\x0b\x32#.heimdallr.intake.v1.IngestResponseB\t\n\x07outcome\"\x8f\x01\n\x08\x41\x63\x63\x65pted\x12\x35\n\x0b\x64isposition\x18\x01 \x01(\x0e\x32 .heimdallr.intake.v1.Disposition\x12\x10\n\x08study_id\x18\x02 \x01(\t\x12\x11\n\tseries_id\x18\x03 \x01(\t\x12\x13\n\x0binstance_id\x18\x04 \x01(\t\x12\x12\n\ngeneration\x18\x05 \x01(\x05\"Y\n\x08Rejected\x12\x30\n\x06reason\x18\x01 \x01(\x0e\x32 .heimdallr.errors.v1.ErrorReason\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0c\n\x04rule\x18\x03 \x01(\t\"\x15\n\x13\x41ssociationRecorded*a\n\x04\x44oor\x12\x14\n\x10\x44OOR_UNSPECIFIED\x10\x00\x12\x0e\n\nDOOR_DIMSE\x10\x01\x12\x11\n\rDOOR_DICOMWEB\x10\x02\x12\x0f\n\x0b\x44OOR_UPLOAD\x10\x03\x12\x0f\n\x0b\x44OOR_SOURCE\x10\x04*w\n\x0b\x44isposition\x12\x1b\n\x17\x44ISPOSITION_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44ISPOSITION_STORED\x10\x01\x12\x19\n\x15\x44ISPOSITION_DUPLICATE\x10\x02\x12\x18\n\x14\x44ISPOSITION_CONFLICT\x10\x03\x32p\n\rIntakeService\x12_\n\x06Ingest\x12\".heimdallr.intake.v1.IngestRequest\x1a#.heimdallr.intake.v1.IngestResponse\"\x08\xe8\xe0\x18\x02\xf0\xe0\x18\x02(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,28 +38,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_INTAKESERVICE'].methods_by_name['Ingest']._loaded_options = None
   _globals['_INTAKESERVICE'].methods_by_name['Ingest']._serialized_options = b'\350\340\030\002\360\340\030\002'
-  _globals['_DOOR']._serialized_start=1604
-  _globals['_DOOR']._serialized_end=1701
-  _globals['_DISPOSITION']._serialized_start=1703
-  _globals['_DISPOSITION']._serialized_end=1822
+  _globals['_DOOR']._serialized_start=1725
+  _globals['_DOOR']._serialized_end=1822
+  _globals['_DISPOSITION']._serialized_start=1824
+  _globals['_DISPOSITION']._serialized_end=1943
   _globals['_INGESTREQUEST']._serialized_start=259
-  _globals['_INGESTREQUEST']._serialized_end=469
-  _globals['_INSTANCE']._serialized_start=472
-  _globals['_INSTANCE']._serialized_end=799
-  _globals['_SOURCE']._serialized_start=802
-  _globals['_SOURCE']._serialized_end=948
-  _globals['_CHUNK']._serialized_start=950
-  _globals['_CHUNK']._serialized_end=985
-  _globals['_ASSOCIATIONCLOSED']._serialized_start=988
-  _globals['_ASSOCIATIONCLOSED']._serialized_end=1118
-  _globals['_INGESTRESPONSE']._serialized_start=1121
-  _globals['_INGESTRESPONSE']._serialized_end=1342
-  _globals['_ACCEPTED']._serialized_start=1345
-  _globals['_ACCEPTED']._serialized_end=1488
-  _globals['_REJECTED']._serialized_start=1490
-  _globals['_REJECTED']._serialized_end=1579
-  _globals['_ASSOCIATIONRECORDED']._serialized_start=1581
-  _globals['_ASSOCIATIONRECORDED']._serialized_end=1602
-  _globals['_INTAKESERVICE']._serialized_start=1824
-  _globals['_INTAKESERVICE']._serialized_end=1936
+  _globals['_INGESTREQUEST']._serialized_end=539
+  _globals['_INSTANCE']._serialized_start=542
+  _globals['_INSTANCE']._serialized_end=869
+  _globals['_SOURCE']._serialized_start=872
+  _globals['_SOURCE']._serialized_end=1018
+  _globals['_CHUNK']._serialized_start=1020
+  _globals['_CHUNK']._serialized_end=1055
+  _globals['_ASSOCIATIONCLOSED']._serialized_start=1058
+  _globals['_ASSOCIATIONCLOSED']._serialized_end=1188
+  _globals['_INGESTRESPONSE']._serialized_start=1191
+  _globals['_INGESTRESPONSE']._serialized_end=1463
+  _globals['_ACCEPTED']._serialized_start=1466
+  _globals['_ACCEPTED']._serialized_end=1609
+  _globals['_REJECTED']._serialized_start=1611
+  _globals['_REJECTED']._serialized_end=1700
+  _globals['_ASSOCIATIONRECORDED']._serialized_start=1702
+  _globals['_ASSOCIATIONRECORDED']._serialized_end=1723
+  _globals['_INTAKESERVICE']._serialized_start=1945
+  _globals['_INTAKESERVICE']._serialized_end=2057
 # @@protoc_insertion_point(module_scope)

@@ -3,9 +3,11 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from heimdallr.errors.v1 import error_reason_pb2 as _error_reason_pb2
 from heimdallr.imaging.v1 import blob_ref_pb2 as _blob_ref_pb2
@@ -95,10 +97,14 @@ class IngestRequest(_message.Message):
     INSTANCE_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
     ASSOCIATION_CLOSED_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    READS_MORE_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """Number chosen by the sender, unique in the stream for each instance.
     Chunks carry that of their instance.
     """
+    reads_more: _builtins.bool
+    """The sender reads `IngestResponse.more`. Said once in a stream, it holds."""
     @_builtins.property
     def instance(self) -> Global___Instance:
         """An instance."""
@@ -111,6 +117,13 @@ class IngestRequest(_message.Message):
     def association_closed(self) -> Global___AssociationClosed:
         """A sender has gone; it is answered too."""
 
+    @_builtins.property
+    def more(self) -> _containers.RepeatedCompositeFieldContainer[Global___IngestRequest]:
+        """Requests that follow this one, in order, as if each were a message of its
+        own: one message costs less than many. At most 64, and none of them has
+        `more` itself.
+        """
+
     def __init__(
         self,
         *,
@@ -118,10 +131,12 @@ class IngestRequest(_message.Message):
         instance: Global___Instance | None = ...,
         chunk: Global___Chunk | None = ...,
         association_closed: Global___AssociationClosed | None = ...,
+        more: _abc.Iterable[Global___IngestRequest] | None = ...,
+        reads_more: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["association_closed", b"association_closed", "chunk", b"chunk", "instance", b"instance", "payload", b"payload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["association_closed", b"association_closed", "chunk", b"chunk", "instance", b"instance", "payload", b"payload", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["association_closed", b"association_closed", "chunk", b"chunk", "instance", b"instance", "more", b"more", "payload", b"payload", "reads_more", b"reads_more", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_payload: _TypeAlias = _typing.Literal["instance", "chunk", "association_closed"]  # noqa: Y015
     _WhichOneofArgType_payload: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
@@ -300,6 +315,7 @@ class IngestResponse(_message.Message):
     ACCEPTED_FIELD_NUMBER: _builtins.int
     REJECTED_FIELD_NUMBER: _builtins.int
     ASSOCIATION_RECORDED_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """IngestRequest.sequence of what is answered."""
     @_builtins.property
@@ -314,6 +330,12 @@ class IngestResponse(_message.Message):
     def association_recorded(self) -> Global___AssociationRecorded:
         """The end of the association is recorded."""
 
+    @_builtins.property
+    def more(self) -> _containers.RepeatedCompositeFieldContainer[Global___IngestResponse]:
+        """Answers that follow this one, as if each were a message of its own. Only
+        to a sender that said `reads_more`; none of them has `more` itself.
+        """
+
     def __init__(
         self,
         *,
@@ -321,10 +343,11 @@ class IngestResponse(_message.Message):
         accepted: Global___Accepted | None = ...,
         rejected: Global___Rejected | None = ...,
         association_recorded: Global___AssociationRecorded | None = ...,
+        more: _abc.Iterable[Global___IngestResponse] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "association_recorded", b"association_recorded", "outcome", b"outcome", "rejected", b"rejected"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "association_recorded", b"association_recorded", "outcome", b"outcome", "rejected", b"rejected", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "association_recorded", b"association_recorded", "more", b"more", "outcome", b"outcome", "rejected", b"rejected", "sequence", b"sequence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["accepted", "rejected", "association_recorded"]  # noqa: Y015
     _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
