@@ -70,6 +70,7 @@ async def main() -> None:
         background += [http.run, *uploads.background]
 
     def add_servicers(server: grpc.aio.Server) -> None:
+        gateway.add_servicers(server)
         exchanges.add_servicers(server)
         sources.add_servicers(server)
 

@@ -6,6 +6,10 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+import grpc
+
+from gateway.associations.conformance import conformance
+from gateway.associations.service import AssociationsService
 from gateway.dimse.admission import Admission
 from gateway.dimse.allowed import AllowList
 from gateway.dimse.association import AssociationSettings
@@ -32,6 +36,10 @@ from gateway.settings import GatewaySettings
 from gateway.spool import Spool
 from gateway.staged_confirmation import StagedConfirmation
 from gateway.staging import Staging
+from heimdallr.dimse.v1.associations_service_pb2 import GetConformanceResponse
+from heimdallr.dimse.v1.associations_service_pb2_grpc import (
+    add_AssociationsServiceServicer_to_server,
+)
 from heimdallr.intake.v1.intake_service_pb2_grpc import IntakeServiceStub
 from services.runtime.audit import CallRecorder
 from services.runtime.audit_client import RemoteAuditTrail
@@ -119,10 +127,11 @@ class Gateway:
         self.commitments = Commitments()
         reports = CommitmentReports(self.commitments)
         self.recorder = FlightRecorder(self._dicom.recent_associations, self._dicom.recent_messages)
+        self._offered = Services(storage, [*services.providers, reports], self.recorder, denials)
         self._listener = Listener(
             conduct,
             _admission(settings),
-            Services(storage, [*services.providers, reports], self.recorder, denials),
+            self._offered,
             settings.max_waiting + settings.max_associations,
         )
 
@@ -134,6 +143,15 @@ class Gateway:
             where = split_address(self._dicom.tls_address)
             self.tls_port = await self._listener.start(*where, tls)
         return await self._listener.start(*split_address(self._settings.dicom_address))
+
+    def conformance(self) -> GetConformanceResponse:
+        """Return what associations are offered."""
+        return conformance(self._settings, self._dicom, self._offered)
+
+    def add_servicers(self, server: grpc.aio.Server) -> None:
+        """Add the gateway's own services."""
+        associations = AssociationsService(self.recorder, self.conformance)
+        add_AssociationsServiceServicer_to_server(associations, server)
 
     async def run(self) -> None:
         """Work until cancelled; then let associations end and what they brought arrive."""

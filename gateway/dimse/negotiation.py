@@ -32,10 +32,8 @@ STORAGE_COMMITMENT: Final = "1.2.840.10008.1.20.1"
 APPLICATION_CONTEXT: Final = "1.2.840.10008.3.1.1.1"
 _STORAGE_ROOT: Final = "1.2.840.10008.5.1.4.1.1."
 _PRIVATE_TRANSFER_SYNTAXES: Final = frozenset({"1.2.840.113619.5.2"})
-_TRANSFER_SYNTAXES: Final = frozenset(STORAGE_TRANSFER_SYNTAXES) | _PRIVATE_TRANSFER_SYNTAXES
-_MESSAGE_TRANSFER_SYNTAXES: Final = frozenset(
-    {EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN}
-)
+STORED_TRANSFER_SYNTAXES: Final = frozenset(STORAGE_TRANSFER_SYNTAXES) | _PRIVATE_TRANSFER_SYNTAXES
+MESSAGE_TRANSFER_SYNTAXES: Final = frozenset({EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN})
 """Of data sets that are no stored objects."""
 # Taken only when nothing better is proposed: they lose VRs, cost time, or are retired.
 _LAST_CHOICES: Final = {
@@ -188,7 +186,7 @@ def _answer(
     verifies = context.abstract_syntax == VERIFICATION
     if not (stores or verifies or context.abstract_syntax in offered):
         return result(ABSTRACT_SYNTAX_NOT_SUPPORTED)
-    taken = _TRANSFER_SYNTAXES if stores or verifies else _MESSAGE_TRANSFER_SYNTAXES
+    taken = STORED_TRANSFER_SYNTAXES if stores or verifies else MESSAGE_TRANSFER_SYNTAXES
     known = [uid for uid in context.transfer_syntaxes if uid in taken]
     if not known:
         return result(TRANSFER_SYNTAXES_NOT_SUPPORTED)

@@ -177,5 +177,10 @@ def kind_of(command: Command, *, answered: bool = False) -> str:
     """Return the name of a command, or of our answer to it."""
     if command.field == commands.C_CANCEL_RQ:
         return "C-CANCEL-RQ"
-    name = _NAMES.get(command.field & ~commands.RESPONSE, "UNKNOWN")
+    name = command_name(command.field & ~commands.RESPONSE)
     return f"{name}-{'RSP' if answered or command.is_response else 'RQ'}"
+
+
+def command_name(command_field: int) -> str:
+    """Return the name of a request, such as "C-FIND"."""
+    return _NAMES.get(command_field, "UNKNOWN")

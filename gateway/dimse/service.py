@@ -160,6 +160,14 @@ class Services:
             for sop_class in provider.operations
         }
 
+    @property
+    def operations(self) -> Mapping[str, frozenset[int]]:
+        """Command fields that are served beside verification and storage, by SOP class."""
+        fields: dict[str, set[int]] = {}
+        for sop_class, command_field in self._by_operation:
+            fields.setdefault(sop_class, set()).add(command_field)
+        return {sop_class: frozenset(found) for sop_class, found in fields.items()}
+
     def find(self, sop_class_uid: str, command_field: int) -> Provider | None:
         """Return who serves a command in a context of a SOP class."""
         return self._by_operation.get((sop_class_uid, command_field))

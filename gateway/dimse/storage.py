@@ -23,6 +23,7 @@ OUT_OF_RESOURCES: Final = Status(0xA700, "no room to store more")
 STORAGE_ERROR: Final = Status(0xA700, "storage failed")
 CLASS_MISMATCH: Final = Status(0xA900, "SOP class is not that of the context")
 INVALID_INSTANCE: Final = Status(0x0117, "Affected SOP Instance UID is not a UID")
+_FEW: Final = 2
 _KINDS: Final = {RefusalKind.MISMATCH: 0xA900, RefusalKind.NOT_UNDERSTOOD: 0xC000}
 
 
@@ -60,6 +61,7 @@ class StorageService:
     def __init__(self, staging: Staging, handover: Handover) -> None:
         self._staging = staging
         self._handover = handover
+        self._in_hand = 0
 
     async def store(
         self,
@@ -76,6 +78,7 @@ class StorageService:
         announced = Announced(
             command.sop_class_uid, command.sop_instance_uid, context.transfer_syntax
         )
+        self._in_hand += 1
         try:
             staged = await self._stage(announced, data_set)
             received = Received(staged, source, datetime.now(UTC))
@@ -90,6 +93,8 @@ class StorageService:
         except (OSError, BlobNotFoundError) as error:
             logs.get_logger().error(STORAGE_FAILED, **logs.failure(error))
             return STORAGE_ERROR
+        finally:
+            self._in_hand -= 1
         return SUCCESS
 
     async def closed(self, source: Source, *, released: bool, stored_count: int) -> None:
@@ -99,12 +104,14 @@ class StorageService:
     async def _stage(
         self, announced: Announced, data_set: AsyncIterator[memoryview]
     ) -> StagedInstance:
-        incoming = self._staging.incoming(announced)
+        # A few instances at once are answered soonest; of many, each should cost least.
+        few = self._in_hand <= _FEW
+        incoming = self._staging.incoming(announced, eager=few)
         try:
             async for fragment in data_set:
                 incoming.add(fragment)
                 if incoming.is_full:
                     await incoming.spill()
-            return await incoming.commit(flush=not self._handover.flushes)
+            return await incoming.commit(flush=not (few and self._handover.flushes))
         finally:
             await incoming.close()
