@@ -18,6 +18,9 @@ from services.deid.facts import Facts
 _SHORTEST: Final = 4
 _SHORTEST_IN_PIXELS: Final = 7
 _MOST_PLACES: Final = 1000
+_LONGEST_TAIL: Final = 256
+_PRINTABLE: Final = 0x5F
+_ALL_FOUR: Final = np.uint32(0x01010101)
 _WIDE: Final = ("utf-16-le", "utf-16-be")
 
 
@@ -73,34 +76,46 @@ def found_in(
 
 
 def _found_in_bulk(part: bytes | memoryview, sought: frozenset[bytes]) -> int:
-    """Count what stands in a large part, mostly by finding that no text stands there at all.
-
-    Seven bytes or more hold four that lie at an offset divisible by four: such a word must be
-    four letters of ASCII, or two of UTF-16, before anything has to be sought.
-    """
+    """Count what stands in a large part, mostly by finding that no text stands there at all."""
     if not sought:
         return 0
-    words = np.frombuffer(part, "<u4", len(part) // 4)
-    places = np.flatnonzero(_may_be_text(words))
-    places = places[np.isin(words[places], _words(sought))]
+    octets = np.frombuffer(part, np.uint8, len(part) // 8 * 8)
+    places = np.concatenate([_narrow_places(octets, sought), _wide_places(octets, sought)])
+    tail = bytes(part[-_LONGEST_TAIL:])
     if all(needle.isascii() for needle in sought) and len(places) <= _MOST_PLACES:
         longest = max(map(len, sought))
-        near = (part[max(0, 4 * at - longest) : 4 * at + longest] for at in places.tolist())
-        return sum(needle in bytes(window) for window in near for needle in sought)
+        near = [bytes(part[max(0, at - longest) : at + longest]) for at in places.tolist()]
+        return sum(needle in window for window in (*near, tail) for needle in sought)
     whole = bytes(part)
     return sum(needle in whole for needle in sought)
 
 
-def _may_be_text(words: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    narrow = (words | (words - np.uint32(0x20202020))) & np.uint32(0x80808080)
-    wide = (words & np.uint32(0xFF00FF00)) * (words & np.uint32(0x00FF00FF))
-    found: NDArray[np.bool_] = (narrow == 0) | ((wide == 0) & (words != 0))
-    return found
+def _narrow_places(octets: NDArray[np.uint8], sought: frozenset[bytes]) -> NDArray[np.intp]:
+    """Return offsets of which one lies within each of what is sought, of seven bytes or more.
+
+    Seven bytes cover four at an offset divisible by four; those must be printable.
+    """
+    printable = (octets - np.uint8(0x20)) < _PRINTABLE
+    found = np.flatnonzero(printable.view("<u4") == _ALL_FOUR)
+    return 4 * found[np.isin(octets.view("<u4")[found], _words(sought, 4))]
 
 
-def _words(sought: frozenset[bytes]) -> NDArray[np.uint32]:
-    found = {needle[at : at + 4] for needle in sought for at in range(4)}
-    return np.array([int.from_bytes(word, "little") for word in found], np.uint32)
+def _wide_places(octets: NDArray[np.uint8], sought: frozenset[bytes]) -> NDArray[np.intp]:
+    """Return the same for UTF-16 of seven characters or more, wherever its bytes lie."""
+    pairs = octets.view("<u2")
+    low = (pairs - np.uint16(0x20)) < _PRINTABLE
+    high = ((pairs & np.uint16(0xFF)) == 0) & ((pairs - np.uint16(0x2000)) < _PRINTABLE << 8)
+    found = np.flatnonzero((low.view("<u4") == _ALL_FOUR) | (high.view("<u4") == _ALL_FOUR))
+    return 8 * found[np.isin(octets.view("<u8")[found], _words(sought, 8))]
+
+
+def _words(sought: frozenset[bytes], size: int) -> NDArray[np.uint64]:
+    found = {
+        needle[at : at + size]
+        for needle in sought
+        for at in range(min(size, len(needle) - size) + 1)
+    }
+    return np.array([int.from_bytes(word, "little") for word in found], np.uint64)
 
 
 def _parts(name: str) -> Iterable[str]:
