@@ -4,9 +4,15 @@ INSERT INTO audit.entry
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (entry_id) DO NOTHING;
 
--- insert_outcome: keep how a call ended; the first outcome stays
+-- insert_outcome: keep how a call ended; the first outcome stays. A call that only looked does not
+-- wait for the disk a second time: its entry is there, and a crash leaves at most the end unknown.
+WITH looked AS MATERIALIZED (
+    SELECT set_config('synchronous_commit', 'off', true) FROM audit.entry
+    WHERE entry_id = $1::uuid
+      AND action IN ('search', 'read', 'fetch', 'read_audit', 'search_peer', 'search_worklist')
+)
 INSERT INTO audit.outcome (entry_id, end_time, code, reason)
-VALUES ($1, $2, $3, $4)
+SELECT $1::uuid, $2::timestamptz, $3::text, $4::text FROM (SELECT count(*) FROM looked) AS done
 ON CONFLICT (entry_id) DO NOTHING;
 
 -- list_calls: calls, newest first, before an id, by subject, action and object where given
