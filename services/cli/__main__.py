@@ -9,9 +9,11 @@ import typer
 
 from services.cli.backup.command import backup, restore
 from services.cli.complete import complete
+from services.cli.conformance import conformance
 from services.cli.deid import app as deid
 from services.cli.delete import delete
 from services.cli.demo import demo
+from services.cli.dicom import dicom
 from services.cli.doctor import doctor
 from services.cli.fetch import fetch
 from services.cli.peers import peers
@@ -65,6 +67,8 @@ app.command()(demo)
 app.command()(send)
 app.command()(upload)
 app.add_typer(sources)
+app.add_typer(dicom)
+app.command()(conformance)
 app.command()(studies)
 app.command()(study)
 app.command()(replay)
