@@ -139,9 +139,9 @@ def add_dimse(
 
 
 @sources.command("remove")
-def remove(name: NameArgument, data: DataOption) -> None:
+def remove(name: NameArgument, data: DataOption, as_json: JsonOption = False) -> None:
     """Forget a source; what it brought stays."""
-    run(_remove(data, name))
+    run(_remove(data, name, as_json=as_json))
 
 
 @sources.command("test")
@@ -207,12 +207,12 @@ async def _add(data: Path | None, spec: pb.SourceSpec, peer: str, *, as_json: bo
     return 0
 
 
-async def _remove(data: Path | None, name: str) -> int:
+async def _remove(data: Path | None, name: str, *, as_json: bool) -> int:
     async with mesh(data) as channel:
         stub: Any = SourcesServiceStub(channel)
-        source_id = (await _named(stub, name)).source_id
-        await stub.DeleteSource(pb.DeleteSourceRequest(source_id=source_id))
-    typer.echo(f"{name} is forgotten.")
+        source = await _named(stub, name)
+        await stub.DeleteSource(pb.DeleteSourceRequest(source_id=source.source_id))
+    _tell(source, f"{name} is forgotten.", as_json=as_json)
     return 0
 
 
