@@ -98,6 +98,9 @@ export const en = {
   "empty.no-match-hint": "Words are sought at the beginning of names, ids, accession numbers and descriptions.",
 
   "wait.quiet": "Quiet for {a} s of {b} s",
+  "wait.announced": "{a} of {b} announced images are here",
+  "wait.source": "{a} of {b} images that the source has are here",
+  "wait.step": "{a} procedure step(s) in progress",
   "wait.association": "{a} open association(s)",
   "wait.queue": "Waits for its turn ({a} before it)",
   "wait.retry": "Tried again in {a} s",
