@@ -100,6 +100,9 @@ export const pt: Readonly<Record<Key, string>> = {
   "empty.no-match-hint": "As palavras são buscadas no início de nomes, identificações, números de acesso e descrições.",
 
   "wait.quiet": "{a} s de {b} s em silêncio",
+  "wait.announced": "{a} de {b} imagens anunciadas estão aqui",
+  "wait.source": "{a} de {b} imagens que a origem tem estão aqui",
+  "wait.step": "{a} passo(s) de procedimento em andamento",
   "wait.association": "{a} associação(ões) aberta(s)",
   "wait.queue": "Aguarda a vez ({a} antes)",
   "wait.retry": "Nova tentativa em {a} s",
