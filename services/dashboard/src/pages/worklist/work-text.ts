@@ -6,6 +6,9 @@ import { locale } from "../../i18n/translate.svelte";
 
 const WAITS: Readonly<Record<string, Key>> = {
   QUIET: "wait.quiet",
+  ANNOUNCED: "wait.announced",
+  SOURCE_COUNT: "wait.source",
+  PROCEDURE_STEP: "wait.step",
   ASSOCIATION_OPEN: "wait.association",
   QUEUE: "wait.queue",
   RETRY: "wait.retry",
