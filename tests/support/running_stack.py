@@ -45,6 +45,7 @@ class RunningStack:
         arguments: More arguments of the command.
         environ: More of its environment.
         sources: The checkout that is run.
+        program: What of it is run, as arguments of Python.
         ports: Of Envoy's public listener and of the gateway.
     """
 
@@ -52,6 +53,7 @@ class RunningStack:
     arguments: tuple[str, ...] = ()
     environ: dict[str, str] = field(default_factory=dict)
     sources: Path = field(default_factory=Path.cwd)
+    program: tuple[str, ...] = ("-m", "services.cli")
     ports: list[int] = field(default_factory=lambda: free_ports(2))
     ready_seconds: float = 0.0
     sign_in_link: str = ""
@@ -70,7 +72,7 @@ class RunningStack:
 
     def start(self) -> Self:
         """Start and wait until everything is ready."""
-        command = [sys.executable, "-m", "services.cli", "up", "--json", "--data", str(self.data)]
+        command = [sys.executable, *self.program, "up", "--json", "--data", str(self.data)]
         command += ["--http-port", str(self.http_port), "--dicom-port", str(self.dicom_port)]
         self._process = subprocess.Popen(
             [*command, *self.arguments],
