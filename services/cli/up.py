@@ -24,6 +24,7 @@ from services.cli.stack import (
 )
 from services.cli.stack.errors import AlreadyRunningError
 from services.cli.stack.plan import NAMES
+from services.cli.stack.settings import DicomTlsSettings
 from services.cli.voice import JsonVoice, ScreenVoice, Voice
 
 EXIT_REFUSED: Final = 1
@@ -43,6 +44,18 @@ def up(
     ] = None,
     http_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of web and gRPC.")] = 8080,
     dicom_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of DICOM.")] = 11112,
+    dicom_tls_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Port of DICOM by TLS; usually 2762."),
+    ] = None,
+    dicom_tls_certificate: Annotated[
+        Path | None, typer.Option(help="Certificate for it (PEM, with its chain).")
+    ] = None,
+    dicom_tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
+    dicom_tls_client_ca: Annotated[
+        Path | None,
+        typer.Option(help="Peers must show a certificate of these authorities (PEM)."),
+    ] = None,
     http_address: Annotated[str, typer.Option(help="Address of web and gRPC.")] = "127.0.0.1",
     dicom_address: Annotated[str, typer.Option(help="Address of DICOM.")] = "127.0.0.1",
     database: Annotated[
@@ -104,6 +117,7 @@ def up(
         {
             "--http-port": (http_address, http_port),
             "--dicom-port": (dicom_address, dicom_port),
+            "--dicom-tls-port": (dicom_address, dicom_tls_port),
             "--metrics-port": ("127.0.0.1", metrics_port),
             "--ohif-port": (http_address, ohif_port),
             "--mesh-port": (mesh_address, mesh_port if mtls else None),
@@ -126,6 +140,9 @@ def up(
         metrics_port=metrics_port,
         ohif_port=ohif_port,
         tls=_tls(tls, tls_certificate, tls_key),
+        dicom_tls=_dicom_tls(
+            dicom_tls_port, dicom_tls_certificate, dicom_tls_key, dicom_tls_client_ca
+        ),
         mtls=MtlsSettings(mesh_address, mesh_port) if mtls else None,
         blobs=blobs,
     )
@@ -139,6 +156,27 @@ def _tls(own: bool, certificate: Path | None, key: Path | None) -> TlsSettings |
     if certificate is None and not own:
         return None
     return TlsSettings(certificate, key)
+
+
+def _dicom_tls(
+    port: int | None, certificate: Path | None, key: Path | None, client_ca: Path | None
+) -> DicomTlsSettings | None:
+    files = {
+        "--dicom-tls-certificate": certificate,
+        "--dicom-tls-key": key,
+        "--dicom-tls-client-ca": client_ca,
+    }
+    for option, path in files.items():
+        if path is not None and not path.is_file():
+            raise typer.BadParameter("no such file", param_hint=option)
+    if port is not None and certificate is not None and key is not None:
+        return DicomTlsSettings(port, certificate, key, client_ca)
+    if port is None and not any(files.values()):
+        return None
+    raise typer.BadParameter(
+        "port, certificate and key belong together",
+        param_hint="--dicom-tls-port, --dicom-tls-certificate, --dicom-tls-key",
+    )
 
 
 def _require_different_ports(listeners: Mapping[str, tuple[str, int | None]]) -> None:

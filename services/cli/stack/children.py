@@ -145,8 +145,24 @@ def _own_values(
             "HEIMDALLR_GATEWAY_JOURNAL_FOLDER": str(layout.journal),
             "HEIMDALLR_GATEWAY_HTTP_LISTEN": f"unix:{layout.socket('gateway-http')}",
             "HEIMDALLR_OHIF_PAGE_PORT": str(settings.http_port),
+            **_dicom_tls(settings),
         }
     return {}
+
+
+def _dicom_tls(settings: StackSettings) -> dict[str, str]:
+    tls = settings.dicom_tls
+    if tls is None:
+        return {}
+    values = {
+        "HEIMDALLR_DICOM_TLS_ADDRESS": f"{settings.dicom_address}:{tls.port}",
+        "HEIMDALLR_DICOM_TLS_CERTIFICATE": str(tls.certificate.absolute()),
+        "HEIMDALLR_DICOM_TLS_KEY": str(tls.key.absolute()),
+    }
+    if tls.client_ca is not None:
+        values["HEIMDALLR_DICOM_TLS_CLIENT_CA"] = str(tls.client_ca.absolute())
+        values["HEIMDALLR_DICOM_TLS_CLIENT_CERTIFICATE"] = "required"
+    return values
 
 
 def _of_object_store(layout: Layout) -> dict[str, str]:

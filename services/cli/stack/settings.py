@@ -35,6 +35,23 @@ class MtlsSettings:
 
 
 @dataclass(frozen=True)
+class DicomTlsSettings:
+    """DICOM associations by TLS, on a port of their own.
+
+    Attributes:
+        port: The port, on the address of plain DICOM.
+        certificate: PEM file of our certificate and what it is signed by.
+        key: PEM file of its private key.
+        client_ca: PEM file of the authorities of peers' certificates, which are required then.
+    """
+
+    port: int
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+
+@dataclass(frozen=True)
 class StackSettings:
     """Choices for one stack.
 
@@ -50,6 +67,7 @@ class StackSettings:
         metrics_port: Port on the loopback address where Prometheus finds every process; none if
             absent.
         ohif_port: Port of the viewer's listener; OHIF is not served if absent.
+        dicom_tls: How DICOM is spoken by TLS as well; it is not when ``None``.
         tls: How the public listener speaks TLS; it does not when ``None``.
         blobs: URL of an object store for blobs; a folder in the data folder when ``None``.
         mtls: How processes reach each other by mutual TLS; by Unix sockets when ``None``.
@@ -66,6 +84,7 @@ class StackSettings:
     metrics_port: int | None = None
     ohif_port: int | None = None
     tls: TlsSettings | None = None
+    dicom_tls: DicomTlsSettings | None = None
     mtls: MtlsSettings | None = None
     blobs: str | None = None
 

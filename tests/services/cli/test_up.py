@@ -25,6 +25,8 @@ _ONLY_ENVOY = OUR_PROCESSES | {"triton", "postgres"}
         ["--http-port", "0"],
         ["--http-port", "9000", "--dicom-port", "9000"],
         ["--metrics-port", "8080"],
+        ["--dicom-tls-port", "2762"],
+        ["--dicom-tls-key", "/nonexistent/key.pem"],
         ["--database", "mysql://u:secret@h/d"],
     ],
 )

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from services.cli.stack.children import MODULES, child_environ
 from services.cli.stack.layout import Layout
-from services.cli.stack.settings import StackSettings
+from services.cli.stack.settings import DicomTlsSettings, StackSettings
 
 _LAYOUT = Layout(Path("/data"), Path("/run/h"))
 _SETTINGS = StackSettings(Path("/data"), dicom_port=4242, log_level="debug")
@@ -50,6 +51,19 @@ def test_the_gateway_is_told_of_its_dicom_port() -> None:
 
     assert environ["HEIMDALLR_GATEWAY_DICOM_ADDRESS"] == "127.0.0.1:4242"
     assert environ["HEIMDALLR_GATEWAY_AE_TITLE"] == "HEIMDALLR"
+
+
+def test_the_gateway_is_told_of_dicom_by_tls(tmp_path: Path) -> None:
+    tls = DicomTlsSettings(2762, tmp_path / "a.crt", tmp_path / "a.key", tmp_path / "ca.pem")
+    settings = replace(_SETTINGS, dicom_tls=tls)
+
+    values = child_environ("gateway", _LAYOUT, settings, _DSN, 20000)
+    plain = child_environ("gateway", _LAYOUT, _SETTINGS, _DSN, 20000)
+
+    assert values["HEIMDALLR_DICOM_TLS_ADDRESS"].endswith(":2762")
+    assert values["HEIMDALLR_DICOM_TLS_CERTIFICATE"] == str(tmp_path / "a.crt")
+    assert values["HEIMDALLR_DICOM_TLS_CLIENT_CERTIFICATE"] == "required"
+    assert "HEIMDALLR_DICOM_TLS_ADDRESS" not in plain
 
 
 def test_a_setting_in_the_shell_reaches_the_processes_but_never_replaces_the_stacks_own(
