@@ -116,6 +116,11 @@ def study_notes(study: archive_pb.Study, workflow: workflow_pb.StudyWorkflow) ->
             f"{instances} came with other content under a known SOP Instance UID; the first "
             "stays in use."
         )
+    said = workflow.announcement
+    if said.present_count < said.announced_count:
+        notes.append(
+            f"{said.present_count} of {said.announced_count} announced instances are here."
+        )
     older = {s.generation for s in workflow.stages if s.generation < workflow.generation}
     if older:
         notes.append(
