@@ -8,9 +8,10 @@ from rich.console import Console, RenderableType
 
 from heimdallr.archive.v1 import archive_service_pb2 as archive_pb
 from heimdallr.conversion.v1.conversion_service_pb2 import SeriesScore
+from heimdallr.workflow.v1 import completeness_service_pb2 as completeness_pb
 from heimdallr.workflow.v1 import workflow_service_pb2 as workflow_pb
 from services.cli.study import _print, _progress
-from services.cli.tables import studies_table
+from services.cli.tables import studies_table, study_notes
 
 _ID = "01927f3e-0000-7000-8000-0123456789ab"
 
@@ -89,3 +90,14 @@ def test_a_study_without_measurements_says_why(capsys: pytest.CaptureFixture[str
     assert "Model lung: No CT series." in lines
     assert "1 instance came with other content under a known SOP Instance UID;" in lines
     assert "generation 1 were superseded by those of generation 2" in lines
+
+
+def test_a_study_that_is_short_of_what_was_announced_says_so() -> None:
+    said = completeness_pb.Announcement(announced_count=120, present_count=96)
+
+    short = study_notes(archive_pb.Study(), workflow_pb.StudyWorkflow(announcement=said))
+    said.present_count = 120
+    whole = study_notes(archive_pb.Study(), workflow_pb.StudyWorkflow(announcement=said))
+
+    assert short == ["96 of 120 announced instances are here."]
+    assert whole == []
