@@ -27,6 +27,8 @@ EXIT_NOT_RUNNING: Final = 3
 _COLOURS: Final = {State.READY: "green", State.BACKOFF: "red", State.UNREADY: "red"}
 _MEBIBYTE: Final = 1024 * 1024
 _WATERMARK_VARIABLE: Final = "HEIMDALLR_BLOBS_FREE_BYTES"
+_LOW_VARIABLE: Final = "HEIMDALLR_BLOBS_LOW_BYTES"
+_LOW_BYTES: Final[int] = RuntimeSettings.model_fields["blobs_low_bytes"].default
 _WATERMARK_BYTES: Final[int] = RuntimeSettings.model_fields["blobs_free_bytes"].default
 
 
@@ -64,11 +66,13 @@ def status(
         _print_absent(folder, as_json)
         raise typer.Exit(EXIT_NOT_RUNNING)
     rows = [_row(process, state) for process in state.processes]
-    warning = _disk_warning(Path(state.data))
+    warning, notice = _disk_words(Path(state.data))
     if as_json:
-        typer.echo(json.dumps(_document(state, rows, warning)))
+        typer.echo(json.dumps({**_document(state, rows, warning), "disk_notice": notice}))
     else:
         _print_table(state, rows, warning)
+        if notice:
+            typer.secho(notice, fg="yellow")
     raise typer.Exit(EXIT_READY if _is_well(state, warning) else EXIT_DEGRADED)
 
 
@@ -85,19 +89,24 @@ def _is_well(state: StackState, warning: str) -> bool:
     return state.ready and not state.missing and not warning
 
 
-def _disk_warning(data: Path) -> str:
-    """Return a sentence when the blob store takes no more; "" while it does."""
+def _disk_words(data: Path) -> tuple[str, str]:
+    """Return a sentence when the blob store takes no more, and one when room is low."""
     try:
         free = shutil.disk_usage(data).free
         needed = int(os.environ.get(_WATERMARK_VARIABLE) or _WATERMARK_BYTES)
+        low = int(os.environ.get(_LOW_VARIABLE) or _LOW_BYTES)
     except (OSError, ValueError):
-        return ""
-    if free >= needed:
-        return ""
-    return (
-        f"The disk of {data} has {free // _MEBIBYTE} MiB free and {needed // _MEBIBYTE} MiB must "
-        "stay free: the gateway refuses images (A700, out of resources). Free some space."
-    )
+        return "", ""
+    sizes = f"{free // _MEBIBYTE} MiB free and {needed // _MEBIBYTE} MiB must stay free"
+    if free < needed:
+        return (
+            f"The disk of {data} has {sizes}: the gateway refuses images (A700, out of resources)."
+            " Free some space.",
+            "",
+        )
+    if free < low:
+        return "", f"The disk of {data} has {sizes}: make room before images are refused."
+    return "", ""
 
 
 def _row(process: ProcessStatus, state: StackState) -> Row:

@@ -166,6 +166,8 @@ class Coordinator:
                 analysis_service_pb2_grpc.AnalysisServiceStub(mesh),
                 blobs.folder if isinstance(blobs, LocalBlobs) else None,
                 settings.stack_file,
+                runtime.blobs_low_bytes,
+                runtime.blobs_free_bytes,
             )
         )
         self.hooks.gathers = (

@@ -78,7 +78,7 @@ class LocalBlobs:
             StorageFullError: No room.
         """
         check_room(self._root, self._free_bytes)
-        return StagedFile(self._root, media_type)
+        return StagedFile(self._root, media_type, self._free_bytes)
 
     async def put_bytes(self, data: bytes, media_type: str) -> BlobRef:
         """See ``BlobStore``."""

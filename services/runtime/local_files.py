@@ -25,6 +25,7 @@ from services.runtime.signing_key import fsync_folder
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _INCOMING: Final = "incoming"
+_ROOM_EVERY: Final = 16 << 20
 
 
 @contextmanager
@@ -39,10 +40,18 @@ def storage_errors() -> Iterator[None]:
 
 
 class StagedFile:
-    """One blob while it is written; leaving the context without a commit drops it."""
+    """One blob while it is written; leaving the context without a commit drops it.
 
-    def __init__(self, root: Path, media_type: str) -> None:
+    Args:
+        root: The store's folder.
+        media_type: Of the bytes.
+        free_bytes: Room that stays free on its disk while a large blob is written, too.
+    """
+
+    def __init__(self, root: Path, media_type: str, free_bytes: int = 0) -> None:
         self._root = root
+        self._free_bytes = free_bytes
+        self._checked = 0
         self._media_type = media_type
         self._path = root / _INCOMING / new_id()
         self._hash = hashlib.sha256()
@@ -73,6 +82,9 @@ class StagedFile:
         """
         size = sum(len(chunk) for chunk in chunks)
         self._size += size
+        if self._free_bytes and self._size >= self._checked + _ROOM_EVERY:
+            self._checked = self._size
+            check_room(self._root, self._free_bytes)
         with storage_errors():
             written = os.writev(self._descriptor, chunks)
             rest = memoryview(b"".join(chunks))[written:] if written < size else memoryview(b"")
@@ -149,10 +161,20 @@ def flush_blob(root: Path, ref: BlobRef) -> None:
         FileNotFoundError: There is no such blob.
         OSError: The disk failed; the bytes may be lost though they can still be read.
     """
-    descriptor = os.open(blob_path(root, ref.sha256), os.O_RDONLY | os.O_CLOEXEC)
+    with BLOB_FLUSH_SECONDS.time():
+        flush_file(blob_path(root, ref.sha256))
+
+
+def flush_file(path: Path) -> None:
+    """Make the bytes of a file durable.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        OSError: The disk failed.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        with BLOB_FLUSH_SECONDS.time():
-            os.fdatasync(descriptor)
+        os.fdatasync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from services.runtime.blob_inventory import AsideBlob, StoredBlob
-from services.runtime.local_files import blob_path
+from services.runtime.local_files import blob_path, flush_file
 from services.runtime.signing_key import fsync_folder
 
 _ASIDE: Final = "aside"
@@ -101,10 +101,13 @@ class LocalInventory:
 
     def _put_back(self, blob: AsideBlob) -> None:
         target = blob_path(self._root, blob.sha256)
-        # A link, not a rename: bytes that were put again meanwhile stay as they are.
-        with suppress(FileExistsError):
+        try:
+            # A link, not a rename: bytes that were put again meanwhile stay as they are.
             os.link(self._path(blob), target)
-            fsync_folder(target.parent)
+        except FileExistsError:
+            # They may not be flushed yet, and ours are about to go.
+            flush_file(target)
+        fsync_folder(target.parent)
         self._path(blob).unlink(missing_ok=True)
 
     def _confirm(self, holder: str, moment: float) -> None:

@@ -113,6 +113,9 @@ DISK_WATERMARK_BYTES: Final = Gauge(
     "Room below which nothing more is stored.",
     registry=REGISTRY,
 )
+DISK_LOW_BYTES: Final = Gauge(
+    "heimdallr_blob_disk_low_bytes", "Room below which people are warned.", registry=REGISTRY
+)
 GATHERINGS: Final = Counter(
     "heimdallr_metrics_gatherings",
     "Figures that were looked up for a scrape, by outcome (found, failed).",

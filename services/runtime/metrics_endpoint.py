@@ -15,7 +15,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from services.runtime import logs
 from services.runtime.listening import listening_socket
-from services.runtime.metrics import DISK_FREE_BYTES, DISK_WATERMARK_BYTES, GATHERINGS, REGISTRY
+from services.runtime.metrics import (
+    DISK_FREE_BYTES,
+    DISK_LOW_BYTES,
+    DISK_WATERMARK_BYTES,
+    GATHERINGS,
+    REGISTRY,
+)
 
 NOT_GATHERED: Final = "metrics.not_gathered"
 _GATHER_TIMEOUT_S: Final = 2.0
@@ -54,12 +60,13 @@ async def exposed(address: str | None, gathers: Sequence[Gather] = ()) -> AsyncI
         await runner.cleanup()
 
 
-def disk_gathers(blobs: str, watermark_bytes: int) -> tuple[Gather, ...]:
+def disk_gathers(blobs: str, watermark_bytes: int, low_bytes: int = 0) -> tuple[Gather, ...]:
     """Return what looks up the room on the disk of a blob store; nothing for one elsewhere.
 
     Args:
         blobs: URL of the blob store.
         watermark_bytes: Room that stays free.
+        low_bytes: Room below which people are warned.
     """
     parts = urlsplit(blobs)
     if parts.scheme != "file":
@@ -70,6 +77,7 @@ def disk_gathers(blobs: str, watermark_bytes: int) -> tuple[Gather, ...]:
         status = await asyncio.to_thread(os.statvfs, folder)
         DISK_FREE_BYTES.set(status.f_bavail * status.f_frsize)
         DISK_WATERMARK_BYTES.set(watermark_bytes)
+        DISK_LOW_BYTES.set(low_bytes)
 
     return (gather,)
 

@@ -145,7 +145,7 @@ class Server:
     async def run(self, hooks: Hooks) -> None:
         """Serve until a signal or the end of a background task."""
         settings = self._settings
-        disk = disk_gathers(settings.blobs, settings.blobs_free_bytes)
+        disk = disk_gathers(settings.blobs, settings.blobs_free_bytes, settings.blobs_low_bytes)
         async with exposed(settings.metrics_listen, (*hooks.gathers, *disk)):
             with _stop_signal() as stop:
                 await self._serve(hooks, stop)

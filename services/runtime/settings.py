@@ -46,7 +46,8 @@ class RuntimeSettings(BaseSettings):
         token_file: File with this service's own token.
         jwks_file: File with the keys that sign tokens.
         blobs: URL of the blob store: file:///..., s3://..., gs://..., az://....
-        blobs_free_bytes: Room that stays free in a local blob store.
+        blobs_free_bytes: Room that stays free in a local blob store: below it nothing is stored.
+        blobs_low_bytes: Room below which people are warned.
         log_level: Least level that is logged.
         unary_deadline_s: Longest time a call with one request and one answer may take.
         grace_s: Time that calls have to end in after SIGTERM.
@@ -65,6 +66,7 @@ class RuntimeSettings(BaseSettings):
     jwks_file: Path
     blobs: str = Field(min_length=1)
     blobs_free_bytes: int = Field(default=1 << 30, ge=0)
+    blobs_low_bytes: int = Field(default=5 << 30, ge=0)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     unary_deadline_s: float = Field(default=600.0, gt=0)
     grace_s: float = Field(default=5.0, ge=0)

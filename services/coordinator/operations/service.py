@@ -52,6 +52,8 @@ class Sources:
         analysis: Lists the models.
         blobs_folder: Root of a local blob store; None when it is none.
         stack_file: Written by this machine's supervisor; None without one.
+        low_bytes: Room below which people are warned.
+        critical_bytes: Room below which nothing is stored.
     """
 
     figures: Figures
@@ -59,6 +61,8 @@ class Sources:
     analysis: analysis_grpc.AnalysisServiceAsyncStub
     blobs_folder: Path | None
     stack_file: Path | None
+    low_bytes: int = 0
+    critical_bytes: int = 0
 
 
 class OperationsService(pb_grpc.OperationsServiceServicer):
@@ -90,7 +94,7 @@ class OperationsService(pb_grpc.OperationsServiceServicer):
             studies=queue.studies if queue else [],
             throughput=throughput,
             models=models or [],
-            storage=_storage(stored, disk),
+            storage=_storage(stored, disk, self._sources),
             versions=_versions(stack.versions if stack else {}, postgres),
         )
         if queue is not None and queue.HasField("oldest_pending_time"):
@@ -125,7 +129,9 @@ async def _known(ask: Callable[[], Awaitable[_Part]]) -> _Part | None:
         return None
 
 
-def _storage(stored: tuple[int, int] | None, disk: tuple[int, int] | None) -> pb.Storage | None:
+def _storage(
+    stored: tuple[int, int] | None, disk: tuple[int, int] | None, sources: Sources
+) -> pb.Storage | None:
     if stored is None and disk is None:
         return None
     instance_bytes, result_bytes = stored or (0, 0)
@@ -135,6 +141,8 @@ def _storage(stored: tuple[int, int] | None, disk: tuple[int, int] | None) -> pb
         result_bytes=result_bytes,
         free_bytes=free_bytes,
         total_bytes=total_bytes,
+        low_bytes=sources.low_bytes,
+        critical_bytes=sources.critical_bytes,
     )
 
 

@@ -130,6 +130,8 @@ class Storage(_message.Message):
     RESULT_BYTES_FIELD_NUMBER: _builtins.int
     FREE_BYTES_FIELD_NUMBER: _builtins.int
     TOTAL_BYTES_FIELD_NUMBER: _builtins.int
+    LOW_BYTES_FIELD_NUMBER: _builtins.int
+    CRITICAL_BYTES_FIELD_NUMBER: _builtins.int
     instance_bytes: _builtins.int
     """Bytes of all instances."""
     result_bytes: _builtins.int
@@ -138,6 +140,10 @@ class Storage(_message.Message):
     """Bytes free on the disk of the blob store; 0 when not known."""
     total_bytes: _builtins.int
     """Bytes of that disk; 0 when not known."""
+    low_bytes: _builtins.int
+    """Bytes free below which people are warned."""
+    critical_bytes: _builtins.int
+    """Bytes free below which nothing more is stored; reading goes on."""
     def __init__(
         self,
         *,
@@ -145,10 +151,12 @@ class Storage(_message.Message):
         result_bytes: _builtins.int = ...,
         free_bytes: _builtins.int = ...,
         total_bytes: _builtins.int = ...,
+        low_bytes: _builtins.int = ...,
+        critical_bytes: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["free_bytes", b"free_bytes", "instance_bytes", b"instance_bytes", "result_bytes", b"result_bytes", "total_bytes", b"total_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["critical_bytes", b"critical_bytes", "free_bytes", b"free_bytes", "instance_bytes", b"instance_bytes", "low_bytes", b"low_bytes", "result_bytes", b"result_bytes", "total_bytes", b"total_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
