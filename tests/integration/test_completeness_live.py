@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -33,6 +37,7 @@ from tests.support.arriving import (
     until_waits,
 )
 from tests.support.modality import MODALITY, associate, slices
+from tests.support.orthanc import RunningOrthanc, require_orthanc
 from tests.support.running_stack import RunningStack
 from tests.support.studies import settled
 
@@ -124,16 +129,17 @@ async def test_a_person_need_not_wait_and_a_confirmed_count_is_better_evidence(
 
 
 async def test_a_scheduled_step_is_found_performed_and_is_evidence_of_completeness(
-    stack: RunningStack, channel: MeshChannel
+    stack: RunningStack, channel: MeshChannel, tmp_path: Path
 ) -> None:
-    await register(channel)
-    worklist = WorklistServiceStub(channel)
-    csv = (
+    await register(channel, MODALITY, 104)
+    file = tmp_path / "worklist.csv"
+    file.write_text(
         "patient_id,patient_name,station,date,time,modality,accession_number\n"
         f"GATEWAY-1,PHANTOM^GATEWAY,{MODALITY},20260105,0930,CT,ACC1\n"
+        f"GATEWAY-1,PHANTOM^GATEWAY,{MODALITY},tomorrow,0930,CT,ACC2\n"
     )
-    await worklist.ImportScheduledSteps(
-        worklist_pb.ImportScheduledStepsRequest(csv=csv.encode(), all_or_nothing=True)
+    imported = await asyncio.to_thread(
+        heimdallr, "worklist", "import", str(file), "--data", str(stack.data)
     )
 
     def perform() -> Dataset:
@@ -172,17 +178,53 @@ async def test_a_scheduled_step_is_found_performed_and_is_evidence_of_completene
     assert await asyncio.to_thread(finish) == 0
     complete = await settled(channel, study)
     asked = worklist_pb.ListScheduledStepsRequest(scheduled_station_ae_title=MODALITY)
-    steps = (await worklist.ListScheduledSteps(asked)).steps
+    steps = (await WorklistServiceStub(channel).ListScheduledSteps(asked)).steps
 
+    assert imported.returncode == 1
+    assert imported.stdout == "1 created, 1 refused\n"
+    assert imported.stderr == "line 3: date: a date, YYYYMMDD\n"
     assert waiting.waits[0].text == "1 procedure step is still in progress"
     assert evidence(complete) == "MANIFEST"
     assert [step.state for step in steps] == [step_pb.SCHEDULED_STEP_STATE_COMPLETED]
 
 
-async def register(channel: MeshChannel) -> None:
+@pytest.mark.orthanc
+async def test_an_archive_that_sends_a_study_is_asked_how_much_of_it_there_is(
+    stack: RunningStack, channel: MeshChannel
+) -> None:
+    require_orthanc()
+    study = new_uid()
+    ours = {"heimdallr": ("HEIMDALLR", "127.0.0.1", stack.dicom_port)}
+    with RunningOrthanc(modalities=ours, ae_title="COUNTING") as orthanc:
+        await register(channel, "COUNTING", orthanc.dicom_port)
+
+        def route() -> None:
+            for dataset in slices(study, 1, [1, 2, 3]):
+                buffer = BytesIO()
+                dataset.save_as(buffer)
+                orthanc.post("/instances", buffer.getvalue())
+            orthanc.post("/modalities/heimdallr/store", orthanc.get("/studies"))
+
+        await asyncio.to_thread(route)
+        complete = await settled(channel, study)
+
+    assert (evidence(complete), complete.instance_count) == ("COUNT", 3)
+
+
+def heimdallr(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "services.cli", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+async def register(channel: MeshChannel, ae_title: str, port: int) -> None:
     spec = peers_pb.PeerSpec(
-        name="scanner",
+        name=ae_title.lower(),
         trust_zone=peers_pb.TRUST_ZONE_INSIDE,
-        dimse=peers_pb.DimseAddress(ae_title=MODALITY, host="127.0.0.1", port=104),
+        dimse=peers_pb.DimseAddress(ae_title=ae_title, host="127.0.0.1", port=port),
     )
     await PeersServiceStub(channel).CreatePeer(peers_pb.CreatePeerRequest(spec=spec))
