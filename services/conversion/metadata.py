@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from services.conversion.series import InstanceFacts
+from services.dicom.bulk_path import bulk_path
 from services.dicom.errors import DicomError
 from services.dicom.json import JsonObject, header_json
 from services.dicom.part10 import MAX_META_BYTES, split_part10
+from services.dicom.uids import valid_uid
 
 MEDIA_TYPE: Final = "application/gzip"
 _LEVEL: Final = 5
@@ -21,8 +23,9 @@ _LEVEL: Final = 5
 def write_metadata(files: Sequence[Path], facts: Sequence[InstanceFacts], target: Path) -> None:
     """Write a gzipped JSON array with one object an instance, in the order given.
 
-    Bulk data is left out. An instance whose header cannot be written whole is there with its
-    identifiers alone. The same files give the same bytes.
+    In place of bulk data stands its path below the DICOMweb service. An instance whose header
+    cannot be written whole is there with its identifiers alone. The same files give the same
+    bytes.
 
     Args:
         files: DICOM files.
@@ -44,17 +47,19 @@ def _encoded(content: JsonObject) -> bytes:
 
 def _object(path: Path, known: InstanceFacts) -> JsonObject:
     try:
-        return _header(path)
+        return _header(path, known)
     except (DicomError, ValueError):
         return _identifiers(known)
 
 
-def _header(path: Path) -> JsonObject:
+def _header(path: Path, known: InstanceFacts) -> JsonObject:
     with path.open("rb") as file:
         # Unmapped when the last view of it goes: a failed read keeps some in its traceback.
         content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     meta, start = split_part10(content[:MAX_META_BYTES])
-    return header_json(memoryview(content)[start:], meta.transfer_syntax_uid)
+    uids = known.study_instance_uid, known.series_instance_uid, known.sop_instance_uid
+    uri = bulk_path(*uids) if all(map(valid_uid, uids)) else None
+    return header_json(memoryview(content)[start:], meta.transfer_syntax_uid, bulk_uri=uri)
 
 
 def _identifiers(known: InstanceFacts) -> JsonObject:

@@ -67,3 +67,18 @@ def test_every_hostile_file_has_metadata(name: str, tmp_path: Path) -> None:
     write_metadata(files, [read_facts(path) for path in files], tmp_path / "out")
 
     assert len(objects(tmp_path / "out")) == len(files) > 0
+
+
+def test_bulk_data_is_named_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "image"
+    path.write_bytes(next(iter(phantom_study(1, shape=(4, 64, 64)))))
+
+    write_metadata([path], [KNOWN], tmp_path / "out")
+
+    (found,) = objects(tmp_path / "out")
+    uri = found["7FE00010"]["BulkDataURI"]
+    root, _, value = uri.partition("/bulkdata/7FE00010/")
+    assert root == "studies/1.2.5/series/1.2.6/instances/1.2.4"
+    offset, length = map(int, value.split("/"))
+    assert length == 64 * 64 * 2
+    assert 0 < offset < path.stat().st_size - length

@@ -561,7 +561,9 @@ class DescribeSeriesResponse(_message.Message):
     PROVENANCE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def metadata(self) -> _blob_ref_pb2.BlobRef:
-        """Gzipped JSON array, one DICOM JSON object an instance, in request order."""
+        """Gzipped JSON array, one DICOM JSON object an instance, in request order.
+        BulkDataURI is a path below the DICOMweb service, "studies/...".
+        """
 
     @_builtins.property
     def thumbnail(self) -> _volume_pb2.Preview:

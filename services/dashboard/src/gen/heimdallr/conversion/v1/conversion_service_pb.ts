@@ -535,6 +535,7 @@ export const DescribeSeriesRequestSchema: GenMessage<DescribeSeriesRequest> = /*
 export type DescribeSeriesResponse = Message<"heimdallr.conversion.v1.DescribeSeriesResponse"> & {
   /**
    * Gzipped JSON array, one DICOM JSON object an instance, in request order.
+   * BulkDataURI is a path below the DICOMweb service, "studies/...".
    *
    * @generated from field: heimdallr.imaging.v1.BlobRef metadata = 1;
    */
