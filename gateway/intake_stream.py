@@ -20,6 +20,7 @@ from services.runtime.local_blobs import LocalBlobs
 
 CHUNK_BYTES: Final = 1 << 20
 _QUEUED_MESSAGES: Final = 16
+_MOST_IN_MESSAGE: Final = 64
 _OPEN_INSTANCES: Final = 8
 """Instances whose chunks interleave; the coordinator bounds them for each stream."""
 
@@ -85,6 +86,8 @@ class IntakeStream:
         try:
             while isinstance(answer := await self._call.read(), pb.IngestResponse):
                 self._answer(answer)
+                for more in answer.more:
+                    self._answer(more)
             self._lose(await self._call.code())
         except grpc.aio.AioRpcError as error:
             self._lose(error.code())
@@ -154,12 +157,27 @@ class IntakeStream:
         with suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             while True:
                 while self._queue:
-                    request = self._queue.popleft()
+                    request = self._next_message()
                     self._space.set()
                     await self._call.write(request)
                 self._filled.clear()
                 await self._filled.wait()
         # The reader learns why the stream ended; here there is only no one to write to.
+
+    def _next_message(self) -> pb.IngestRequest:
+        """Take a request from the queue, and with it those that wait behind it."""
+        first = self._queue.popleft()
+        first.reads_more = True
+        if not self._queue or first.HasField("chunk"):
+            return first
+        # A copy: whoever asked keeps the request, and may have to journal it alone.
+        message = pb.IngestRequest()
+        message.CopyFrom(first)
+        while self._queue and len(message.more) < _MOST_IN_MESSAGE:
+            if self._queue[0].HasField("chunk"):
+                break
+            message.more.append(self._queue.popleft())
+        return message
 
     async def _put(self, request: pb.IngestRequest) -> None:
         while len(self._queue) >= _QUEUED_MESSAGES and self._lost is None:

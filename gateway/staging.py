@@ -7,15 +7,22 @@ import hashlib
 import mmap
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from gateway.quarantine import Quarantine
 from gateway.refusal import RefusalKind, RefusedError
-from services.dicom.attributes import IndexAttributes, read_index_attributes
+from services.dicom.attributes import (
+    IndexAttributes,
+    ReadAhead,
+    read_ahead,
+    read_index_attributes,
+)
 from services.dicom.errors import DicomError
 from services.dicom.part10 import file_meta
 from services.runtime.blob_ref import BlobRef
+from services.runtime.errors import StorageFullError
 from services.runtime.local_blobs import LocalBlobs
 from services.runtime.local_files import StagedFile
 
@@ -24,6 +31,8 @@ _SPILL_BYTES: Final = 1 << 20
 """Bytes of a data set that are held in memory before they are written."""
 _BUFFER_BYTES: Final = _SPILL_BYTES + (256 << 10)
 _SPARE_BUFFERS: Final = 16
+_EAGER_BYTES: Final = 96 << 10
+"""So much holds most headers."""
 
 _T = TypeVar("_T")
 
@@ -65,14 +74,19 @@ class Staging:
         self._quarantine = quarantine
         self._spare: list[bytearray] = []
 
-    def incoming(self, announced: Announced) -> Incoming:
+    def incoming(self, announced: Announced, *, eager: bool = False) -> Incoming:
         """Return the way for one instance; close it in the end.
+
+        Args:
+            announced: What it is.
+            eager: Begin to write and to read the header while the rest arrives. That is sooner
+                done, and costs more.
 
         Raises:
             InvalidUidError: What was announced holds something that is not a UID.
         """
         file = _File(self._blobs, self._quarantine, announced)
-        return Incoming(file, self._executor, self._spare)
+        return Incoming(file, self._executor, self._spare, eager=eager)
 
 
 class Incoming:
@@ -82,9 +96,12 @@ class Incoming:
         file: Where it goes.
         executor: Threads that do it.
         spare: Buffers to use and to give back: fresh memory costs as much as filling it.
+        eager: Begin to write before all is here.
     """
 
-    def __init__(self, file: _File, executor: Executor, spare: list[bytearray]) -> None:
+    def __init__(
+        self, file: _File, executor: Executor, spare: list[bytearray], *, eager: bool
+    ) -> None:
         self._file = file
         self._executor = executor
         self._spare = spare
@@ -92,6 +109,9 @@ class Incoming:
         self._view = memoryview(self._buffer)
         self._used = 0
         self._hash = hashlib.sha256(file.meta)
+        self._eager = eager
+        self._beginning: asyncio.Future[None] | None = None
+        self._begun = 0
 
     @property
     def is_full(self) -> bool:
@@ -106,6 +126,8 @@ class Incoming:
             self._buffer = bytearray(self._view[:used]) + bytes(self._used)
             self._view = memoryview(self._buffer)
         self._view[used : self._used] = fragment
+        if self._eager and self._used >= _EAGER_BYTES:
+            self._begin()
 
     async def spill(self) -> None:
         """Write what is held.
@@ -113,8 +135,9 @@ class Incoming:
         Raises:
             StorageFullError: No room.
         """
-        held, self._used = self._view[: self._used], 0
-        await self._run(lambda: self._file.write(held))
+        await self._has_begun()
+        held, self._used, self._begun = self._view[self._begun : self._used], 0, 0
+        await self._run(lambda: self._file.spill(held))
 
     async def commit(self, *, flush: bool = True) -> StagedInstance:
         """Check the instance and make it durable.
@@ -127,16 +150,34 @@ class Incoming:
             StorageFullError: No room.
             OSError: The disk failed; nothing of the instance is kept.
         """
-        held, self._used = self._view[: self._used], 0
+        await self._has_begun()
+        held, begun = self._view[: self._used], self._begun
         sha256 = self._hash.hexdigest()
-        return await self._run(lambda: self._file.commit(held, sha256, flush=flush))
+        return await self._run(lambda: self._file.commit(held, begun, sha256, flush=flush))
 
     async def close(self) -> None:
         """Drop what was not committed."""
+        with suppress(OSError, StorageFullError):
+            await self._has_begun()
         if self._file.is_open:
             await self._run(self._file.close)
         if len(self._spare) < _SPARE_BUFFERS and len(self._buffer) == _BUFFER_BYTES:
             self._spare.append(self._buffer)
+
+    def _begin(self) -> None:
+        held, self._begun, self._eager = self._view[: self._used], self._used, False
+        loop = asyncio.get_running_loop()
+        self._beginning = loop.run_in_executor(self._executor, self._file.begin, held)
+
+    async def _has_begun(self) -> None:
+        beginning, self._beginning = self._beginning, None
+        if beginning is None:
+            return
+        try:
+            await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            await asyncio.wait([beginning])
+            raise
 
     async def _run(self, work: Callable[[], _T]) -> _T:
         future = asyncio.get_running_loop().run_in_executor(self._executor, work)
@@ -159,6 +200,8 @@ class _File:
             announced.sop_class_uid, announced.sop_instance_uid, announced.transfer_syntax_uid
         )
         self._staged: StagedFile | None = None
+        self._ahead: ReadAhead | None = None
+        self._spilled = False
 
     @property
     def is_open(self) -> bool:
@@ -173,14 +216,23 @@ class _File:
             staged.write_hashed(data)
         return staged
 
-    def commit(self, rest: memoryview, sha256: str, *, flush: bool) -> StagedInstance:
-        # What came in one piece is checked before anything is written.
-        if self._staged is None:
-            attributes = self._check(rest, sha256)
-            staged = self.write(rest)
-        else:
-            staged = self.write(rest)
+    def begin(self, beginning: memoryview) -> None:
+        self.write(beginning)
+        self._ahead = read_ahead(beginning, self._announced.transfer_syntax_uid)
+
+    def spill(self, data: memoryview) -> None:
+        self.write(data)
+        self._spilled = True
+
+    def commit(self, held: memoryview, begun: int, sha256: str, *, flush: bool) -> StagedInstance:
+        """Take the rest of what is held, of which the first `begun` bytes are written."""
+        # What came in one piece is checked before it is all written.
+        if self._spilled:
+            staged = self.write(held)
             attributes = self._check_file(staged, sha256)
+        else:
+            attributes = self._check(held, sha256)
+            staged = self.write(held[begun:])
         try:
             if flush:
                 return StagedInstance(staged.commit(sha256), attributes)
@@ -205,15 +257,21 @@ class _File:
 
     def _check(self, data_set: memoryview, sha256: str) -> IndexAttributes:
         try:
-            return _checked(data_set, self._announced)
+            return _checked(data_set, self._announced, self._ahead)
         except RefusedError as refusal:
             self._quarantine.keep((self.meta, data_set), sha256, refusal)
             raise
 
 
-def _checked(data_set: memoryview, announced: Announced) -> IndexAttributes:
+def _checked(
+    data_set: memoryview, announced: Announced, ahead: ReadAhead | None
+) -> IndexAttributes:
     try:
-        attributes = read_index_attributes(data_set, announced.transfer_syntax_uid)
+        if ahead is not None:
+            ahead.require_whole(data_set)
+            attributes = ahead.attributes
+        else:
+            attributes = read_index_attributes(data_set, announced.transfer_syntax_uid)
     except DicomError as error:
         kind, field, rule = RefusalKind.NOT_UNDERSTOOD, error.field, error.rule
     else:

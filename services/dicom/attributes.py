@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from services.dicom.encoding import Buffer, inflate
-from services.dicom.errors import MissingElementError, TruncatedError
+from services.dicom.errors import DicomError, MissingElementError, TruncatedError
 from services.dicom.header import Header
 from services.dicom.pixel_data import ImageShape, require_whole
 from services.dicom.uids import (
@@ -180,6 +180,51 @@ def read_index_attributes(
     if whole:
         _require_whole(header)
     return attributes
+
+
+class ReadAhead:
+    """What the first bytes of an instance say while the rest of it is still to come.
+
+    Attributes:
+        attributes: Its index attributes, as `read_index_attributes` gives them.
+    """
+
+    def __init__(self, header: Header) -> None:
+        self._header = header
+        self.attributes = _attributes(header)
+
+    def require_whole(self, data_set: Buffer) -> None:
+        """Check the whole data set as `read_index_attributes` does.
+
+        Raises:
+            DicomError: Something is missing or broken.
+        """
+        self._header.data = data_set
+        _require_whole(self._header)
+
+
+def read_ahead(
+    beginning: Buffer, transfer_syntax_uid: str, limits: Limits = DEFAULT_LIMITS
+) -> ReadAhead | None:
+    """Read the header of an instance that has only begun to arrive.
+
+    Args:
+        beginning: The first bytes of the data set.
+        transfer_syntax_uid: How it is encoded.
+        limits: Bounds on what reading may cost.
+
+    Returns:
+        None where the pixel data was not reached, or the header is not good: then the whole has
+        to be read.
+    """
+    try:
+        syntax = transfer_syntax(transfer_syntax_uid)
+        if syntax.deflated:
+            return None
+        header = Header(beginning, syntax, limits, _WANTED)
+        return ReadAhead(header) if header.pixels is not None else None
+    except DicomError:
+        return None
 
 
 def _attributes(header: Header) -> IndexAttributes:

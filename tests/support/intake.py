@@ -60,7 +60,7 @@ class IntakeDouble(pb_grpc.IntakeServiceServicer):
         self, request_iterator: AsyncIterator[pb.IngestRequest], context: Context
     ) -> AsyncIterator[pb.IngestResponse]:
         waiting: dict[int, tuple[pb.Instance, bytearray]] = {}
-        async for request in request_iterator:
+        async for request in _each(request_iterator):
             if self.silent:
                 await asyncio.sleep(3600)
             if self.delay_s:
@@ -120,6 +120,12 @@ class IntakeDouble(pb_grpc.IntakeServiceServicer):
             self.duplicates += 1
             disposition = pb.DISPOSITION_DUPLICATE
         return pb.IngestResponse(sequence=sequence, accepted=pb.Accepted(disposition=disposition))
+
+
+async def _each(messages: AsyncIterator[pb.IngestRequest]) -> AsyncIterator[pb.IngestRequest]:
+    async for message in messages:
+        for request in (message, *message.more):
+            yield request
 
 
 class IntakeServer:

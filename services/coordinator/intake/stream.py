@@ -26,6 +26,7 @@ from services.runtime.errors import DependencyUnavailableError, InvalidFieldErro
 _RECORDED: Final = pb.AssociationRecorded()
 _OURSELVES: Final = "coordinator"
 _DRAIN_S: Final = 2.0
+MOST_IN_MESSAGE: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ class IngestStream:
         self._draining = draining
         self._slots = asyncio.Semaphore(in_flight)
         self._answers: asyncio.Queue[pb.IngestResponse | _Ended] = asyncio.Queue()
+        self._reads_more = False
         self._unanswered: set[int] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._finishing: set[asyncio.Task[None]] = set()
@@ -100,10 +102,26 @@ class IngestStream:
                     if answer.error is not None:
                         raise answer.error
                     return
+                count = 1 + self._add_waiting(answer)
                 yield answer
-                self._slots.release()
+                for _ in range(count):
+                    self._slots.release()
         finally:
             await self._stop(reader)
+
+    def _add_waiting(self, answer: pb.IngestResponse) -> int:
+        """Add the answers that are there already, if the sender reads them; return how many."""
+        if not self._reads_more:
+            return 0
+        more: list[pb.IngestResponse] = []
+        while len(more) < MOST_IN_MESSAGE and not self._answers.empty():
+            following = self._answers.get_nowait()
+            if isinstance(following, _Ended):
+                self._answers.put_nowait(following)
+                break
+            more.append(following)
+        answer.more.extend(more)
+        return len(more)
 
     async def _stop(self, reader: asyncio.Task[None]) -> None:
         for task in (reader, *self._tasks):
@@ -114,7 +132,12 @@ class IngestStream:
     async def _read(self, requests: AsyncIterator[pb.IngestRequest]) -> None:
         try:
             async for request in requests:
+                self._reads_more |= request.reads_more
                 await self._take(request)
+                if len(request.more) > MOST_IN_MESSAGE:
+                    raise InvalidFieldError("more", f"at most {MOST_IN_MESSAGE}")
+                for more in request.more:
+                    await self._take(more)
             self._reject_unfinished()
             await self._idle.wait()
         except Exception as error:

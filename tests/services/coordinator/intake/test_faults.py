@@ -45,7 +45,7 @@ class Server:
     async def start(self) -> None:
         """Start it again on the same data."""
         user = "nobody" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-        self.restarted = postgres._start(self.folder, user)
+        self.restarted = postgres._start(postgres._BINARIES, self.folder, user, ())
         opened = await open_pool(self.dsn, application_name="test", patience_s=20)
         await opened.close()
 
