@@ -8,6 +8,7 @@ from uuid import UUID
 
 from services.coordinator.archive.conditions import terms_of
 from services.coordinator.archive.found import Found, FoundRows
+from services.coordinator.archive.instants import studied_days
 from services.coordinator.archive.keys import Level
 from services.coordinator.archive.links import linked_patients
 from services.coordinator.archive.query import Query, any_statement, descending, page_statement
@@ -17,6 +18,8 @@ from services.runtime.queries import load_queries
 
 _QUERIES: Final = load_queries("services.coordinator.archive", "query.sql")
 BATCH_ROWS: Final = 200
+# More days than this are not looked at one by one.
+_DAYS: Final = 800
 
 
 class Finder:
@@ -70,8 +73,20 @@ class Finder:
                 ids = {row[0] for row in rows}
         return sorted(ids, reverse=descending(level))
 
+    async def _before_days(self, query: Query) -> UUID | None:
+        """Return where studies of a range of days begin, so that later ones are not looked at."""
+        days = studied_days(query.matches) if query.level is Level.STUDY else None
+        if days is None:
+            return None
+        async with self._searches.statement() as borrowed:
+            row = await borrowed.fetchrow(_QUERIES["latest_of_days"], *days, _DAYS)
+        if row is None or row["days"] == _DAYS:
+            return None
+        # asyncpg's UUIDs are not made from numbers.
+        return UUID(int=UUID(bytes=row["study_id"].bytes).int + 1)
+
     async def _pages(self, query: Query, terms: Sequence[Term]) -> AsyncGenerator[list[UUID], None]:
-        after: UUID | None = None
+        after = await self._before_days(query)
         offset, left = query.offset, query.limit
         size = BATCH_ROWS
         while True:

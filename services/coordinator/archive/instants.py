@@ -72,6 +72,18 @@ def combined(matches: Sequence[Match]) -> tuple[list[Term], frozenset[str]]:
     return terms, frozenset(done)
 
 
+def studied_days(matches: Sequence[Match]) -> tuple[str, str] | None:
+    """Return the first and the last Study Date of a range, as texts that bound them."""
+    for match in matches:
+        if match.keyword == "StudyDate" and isinstance(match.condition, Range):
+            first, last = match.condition.first, match.condition.last
+            return (
+                day("StudyDate", first) if first else "0",
+                day("StudyDate", last) if last else ":",
+            )
+    return None
+
+
 def _between(date: Key, time: Key, days: Range, times: Range) -> list[Term]:
     column = (
         f"({_day(date)} || CASE WHEN {time.column} ~ {_TIME_TEXT} "

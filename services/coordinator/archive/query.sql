@@ -137,3 +137,22 @@ SELECT set_config('enable_seqscan', 'off', true), set_config('enable_indexscan',
 
 -- by_any_plan: the planner decides again
 SELECT set_config('enable_seqscan', 'on', true), set_config('enable_indexscan', 'on', true);
+
+-- latest_of_days: the study with the highest id of some days, and how many of them were looked at;
+-- steps from day to day down the index
+WITH RECURSIVE days AS (
+    (SELECT study_day, study_id FROM archive.study
+     WHERE study_day <= $2::text AND study_day >= $1::text
+     ORDER BY study_day DESC, study_id DESC LIMIT 1)
+    UNION ALL
+    SELECT earlier.study_day, earlier.study_id FROM days
+    CROSS JOIN LATERAL (
+        SELECT study_day, study_id FROM archive.study
+        WHERE study_day < days.study_day AND study_day >= $1::text
+        ORDER BY study_day DESC, study_id DESC LIMIT 1
+    ) AS earlier
+), looked_at AS MATERIALIZED (
+    SELECT study_id FROM days LIMIT $3::integer
+)
+SELECT study_id, (SELECT count(*) FROM looked_at) AS days FROM looked_at
+ORDER BY study_id DESC LIMIT 1;

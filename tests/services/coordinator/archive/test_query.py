@@ -319,6 +319,15 @@ async def test_many_rows_come_in_batches_however_many_match(archive: Archive) ->
     ]
     found = await uids(archive, limit=1500, offset=10)
 
+    days = between("StudyDate", "20260101", "20260107")
+    of_days = await uids(archive, days)
+    plain = await archive.pool.fetch(
+        "SELECT study_instance_uid FROM archive.study WHERE study_day LIKE '2026010%'"
+        " ORDER BY study_id DESC"
+    )
+    assert of_days == [row[0] for row in plain]
+    assert len(of_days) > 5000
+    assert await uids(archive, days, limit=50, offset=5030) == of_days[5030:5080]
     assert (sum(batches), max(batches)) == (6000, 200)
     assert (sum(few), max(few)) == (1111, 200)
     assert len(set(found)) == 1500
@@ -337,6 +346,8 @@ INSERT INTO archive.study
      patient_name, patient_birth_date, patient_sex, study_date, study_day, study_time,
      accession_number, study_id_text, study_description, referring_physician_name, search)
 SELECT gen_random_uuid(), '1.9.' || substr(patient_id_text, 2), patient_id, patient_id_text, '',
-       'Name^' || patient_id_text, '', 'F', '', '', '', '', '', '', '', ''
+       'Name^' || patient_id_text, '', 'F', '', CASE WHEN right(patient_id_text, 2) < '85'
+       THEN '2026010' || 1 + right(patient_id_text, 1)::integer % 7 ELSE '20250101' END,
+       '', '', '', '', '', ''
 FROM everyone
 """
