@@ -24,6 +24,7 @@ from heimdallr.peers.v1 import peers_service_pb2 as peers_pb
 from heimdallr.peers.v1 import peers_service_pb2_grpc as peers_grpc
 from services.coordinator.audit.messages import checked_entry, checked_outcome
 from services.runtime.errors import PeerNotFoundError
+from tests.support.certificates import Identity
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -102,6 +103,13 @@ class PeersDouble(peers_grpc.PeersServiceServicer):
         self.peers[ae_title] = peers_pb.Peer(
             peer_id=f"00000000-0000-7000-8000-{len(self.peers):012}",
             spec=peers_pb.PeerSpec(dimse=address, **whole),
+        )
+
+    def show(self, ae_title: str, identity: Identity) -> None:
+        """Keep a certificate of ours for a peer."""
+        self.credentials[ae_title] = peers_pb.PeerCredentials(
+            tls_certificate_pem=identity.certificate.read_text(),
+            tls_key_pem=identity.key.read_text(),
         )
 
     async def ResolvePeer(  # noqa: N802 -- name of the contract

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from gateway.dimse.settings import DicomSettings
 from gateway.dimse.tls import TlsFilesError, server_context
-from tests.gateway.conftest import RunningGateway, Start
+from tests.gateway.conftest import RunningGateway, Start, until
 from tests.support.certificates import Authority, Identity
 from tests.support.dcmtk import echoscu, require_dcmtk, storescu
 from tests.support.instances import ct_instance, encoded, part10
@@ -131,6 +131,8 @@ async def test_a_peer_without_certificate_is_refused_where_one_is_required(
     gateway = await start_gateway(dicom=secured(tls_client_certificate="required"))
 
     assert await is_refused(gateway, trusting(authority))
+    await until(lambda: len(gateway.coordinator.audit.denied) == 1)
+    assert gateway.coordinator.audit.denied[0].method == "/dicom.Dimse/TLS"
 
     good = trusting(authority, client)
     assert await asyncio.to_thread(stores, gateway.gateway.tls_port, good) == 0x0000
