@@ -1,4 +1,5 @@
 // One client a service, made once and handed down by context.
+import type { DescService } from "@bufbuild/protobuf";
 import { type Client, createClient, type Transport } from "@connectrpc/connect";
 import { getContext, setContext } from "svelte";
 import { AccessService } from "../gen/heimdallr/access/v1/access_service_pb";
@@ -15,6 +16,8 @@ export interface Api {
   readonly events: Client<typeof EventsService>;
   readonly operations: Client<typeof OperationsService>;
   readonly workflow: Client<typeof WorkflowService>;
+  /** A client of a service that only some pages need; their bundles bring its contract. */
+  readonly client: <Service extends DescService>(service: Service) => Client<Service>;
 }
 
 const KEY = Symbol("api");
@@ -27,6 +30,7 @@ export function createApi(transport: Transport): Api {
     events: createClient(EventsService, transport),
     operations: createClient(OperationsService, transport),
     workflow: createClient(WorkflowService, transport),
+    client: (service) => createClient(service, transport),
   };
 }
 

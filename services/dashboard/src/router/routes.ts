@@ -4,6 +4,9 @@ export type Route =
   | { readonly page: "worklist" }
   | { readonly page: "study"; readonly studyId: string }
   | { readonly page: "status" }
+  | { readonly page: "peers" }
+  | { readonly page: "sources" }
+  | { readonly page: "upload" }
   | { readonly page: "settings" }
   | { readonly page: "sign-in" }
   | { readonly page: "not-found" };
@@ -18,6 +21,12 @@ export function routeOf(path: string): Route {
       return { page: "worklist" };
     case "/status":
       return { page: "status" };
+    case "/peers":
+      return { page: "peers" };
+    case "/sources":
+      return { page: "sources" };
+    case "/upload":
+      return { page: "upload" };
     case "/settings":
       return { page: "settings" };
     case "/sign-in":

@@ -9,6 +9,7 @@ export const globalShortcuts: ShortcutGroup = {
   shortcuts: [
     { keys: "g l", text: () => t("shortcuts.go-worklist"), run: () => router.navigate("/studies") },
     { keys: "g s", text: () => t("shortcuts.go-status"), run: () => router.navigate("/status") },
+    { keys: "g e", text: () => t("shortcuts.go-peers"), run: () => router.navigate("/peers") },
     { keys: "g p", text: () => t("shortcuts.go-settings"), run: () => router.navigate("/settings") },
     { keys: "t", text: () => t("shortcuts.theme"), run: () => theme.toggle() },
     { keys: "?", text: () => t("shortcuts.sheet"), run: () => (shortcuts.sheetOpen = true) },
