@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from typing import Final
+
+import asyncpg
 
 from services.coordinator.archive.errors import StudyNotFoundError
 from services.coordinator.archive.store import ArchiveStore
@@ -17,6 +20,9 @@ from services.coordinator.workflow.store import QUERIES
 from services.runtime.postgres import Connection, Pool, connection, transaction
 
 _BATCH: Final = 100
+
+_Said = tuple[datetime, datetime | None]
+"""When the last instance of a study came, and when something was last said of it."""
 
 
 class CompletenessLoop:
@@ -46,6 +52,7 @@ class CompletenessLoop:
         self._rules = rules
         self._wake = wake
         self._every_s = every_s
+        self._short: dict[str, _Said] = {}
 
     async def run(self) -> None:
         """Look for studies until cancelled; while the database is away, try again."""
@@ -54,11 +61,18 @@ class CompletenessLoop:
     async def judge(self) -> int:
         """Begin the work on the studies that are complete now and return how many there were."""
         count = 0
-        async for studies in self._candidates():
+        short: dict[str, _Said] = {}
+        async for studies in self._candidates(short):
             evidence = {study.study_id: judge(study.arrival, self._rules) for study in studies}
             complete = [study for study in studies if evidence[study.study_id] is not None]
             if complete:
                 count += await self._begin(complete, evidence)
+            short |= {
+                study.study_id: (study.last_receive_time, study.said_time)
+                for study in studies
+                if evidence[study.study_id] is None and study.arrival.more_announced
+            }
+        self._short = short
         if count:
             self._wake()
         return count
@@ -87,21 +101,33 @@ class CompletenessLoop:
         await self.judge()
         await asyncio.sleep(self._every_s)
 
-    async def _candidates(self) -> AsyncIterator[list[ArrivingStudy]]:
-        """Give the studies that may be complete by now, some at a time."""
+    async def _candidates(self, short: dict[str, _Said]) -> AsyncIterator[list[ArrivingStudy]]:
+        """Give the studies that may be complete by now, some at a time.
+
+        Those that were short of what was announced, and of which nothing is new, are not counted
+        again before their time is over; they are added to ``short``.
+        """
         after: str | None = None
         least = min(self._rules.quiet_after, self._rules.released_after)
         while True:
             async with connection(self._pool) as borrowed:
                 rows = await borrowed.fetch(QUERIES["arriving_ids"], least, _BATCH, after)
-                if rows:
-                    ids = [row["study_id"] for row in rows]
-                    studies = await arriving_studies(borrowed, ids)
-            if rows:
+                known = {row["study_id"]: said for row in rows if (said := self._still_short(row))}
+                ids = [row["study_id"] for row in rows if row["study_id"] not in known]
+                studies = await arriving_studies(borrowed, ids) if ids else []
+            short |= known
+            if studies:
                 yield studies
             if len(rows) < _BATCH:
                 return
             after = rows[-1]["study_id"]
+
+    def _still_short(self, row: asyncpg.Record) -> _Said | None:
+        said: _Said = (row["last_receive_time"], row["said_time"])
+        if self._short.get(row["study_id"]) != said:
+            return None
+        bound = max(self._rules.announced_after, self._rules.quiet_after)
+        return said if row["quiet"] < bound else None
 
     async def _begin(
         self, complete: list[ArrivingStudy], evidence: dict[str, Evidence | None]

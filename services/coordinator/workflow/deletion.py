@@ -33,7 +33,9 @@ async def work_contents(connection: Connection, study_id: str) -> WorkContents:
 
 
 async def delete_work(connection: Connection, study_id: str) -> None:
-    """Take away stages, attempts, plans and results of a study that is locked.
+    """Take away stages, attempts, plans, results and manifests of a study that is locked.
+
+    The study is still in the archive: what is kept by its UID goes too.
 
     A job that is still queued for one of its stages finds nothing and ends.
     """

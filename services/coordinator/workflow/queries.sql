@@ -289,11 +289,18 @@ CROSS JOIN LATERAL (
 WHERE s.study_id = ANY($1::uuid[]);
 
 -- arriving_ids: studies that may be complete by now: quiet for a while, or announced
-SELECT s.study_id::text FROM archive.study AS s
+SELECT s.study_id::text, s.last_receive_time, said.time AS said_time,
+       now() - s.last_receive_time AS quiet
+FROM archive.study AS s
+CROSS JOIN LATERAL (
+    SELECT greatest(
+        (SELECT max(m.update_time) FROM workflow.manifest AS m
+         WHERE m.study_instance_uid = s.study_instance_uid),
+        (SELECT max(c.update_time) FROM workflow.confirmed_count AS c
+         WHERE c.study_instance_uid = s.study_instance_uid)) AS time
+) AS said
 WHERE s.state = 'receiving' AND ($3::uuid IS NULL OR s.study_id > $3)
-  AND (s.last_receive_time <= now() - $1::interval
-       OR EXISTS (SELECT FROM workflow.manifest AS m
-                  WHERE m.study_instance_uid = s.study_instance_uid))
+  AND (s.last_receive_time <= now() - $1::interval OR said.time IS NOT NULL)
 ORDER BY s.study_id LIMIT $2;
 
 -- unconfirmed: studies that are arriving and quiet for a while, and who brought them by DIMSE

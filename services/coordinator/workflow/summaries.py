@@ -60,11 +60,12 @@ class WorkSummaries:
             counts = await borrowed.fetch(QUERIES["latest_counts"], study_ids)
             # Most stages of most studies are done: only the others are looked at one by one.
             moving = [stage_id for row in counts for stage_id in row["moving"]]
-            rows = await borrowed.fetch(QUERIES["stages_by_id"], moving)
-            head = await borrowed.fetch(QUERIES["head_of_queue"])
-        stages: dict[str, list[Stage]] = {}
-        for stage in map(stage_from_row, rows):
-            stages.setdefault(stage.study_id, []).append(stage)
+            rows = await borrowed.fetch(QUERIES["stages_by_id"], moving) if moving else []
+            stages: dict[str, list[Stage]] = {}
+            for stage in map(stage_from_row, rows):
+                stages.setdefault(stage.study_id, []).append(stage)
+            queued = any(first_queued(one, now) for one in stages.values())
+            head = await borrowed.fetch(QUERIES["head_of_queue"]) if queued else []
         # Ranks fall along the queue; bisection wants them to rise.
         queue = [(-row["rank"], row["queue_time"]) for row in head]
         found = {study.study_id: study for study in studies}
