@@ -23,6 +23,22 @@ pytestmark = pytest.mark.postgres
 OUTLIVES = {"events.event", "retention.deletion", "retention.hold"}
 """Tables that may speak of a study that is gone, by our id alone."""
 
+GONE_WITH_IT = {
+    "archive.association",
+    "archive.conflict",
+    "archive.instance",
+    "archive.series",
+    "archive.study",
+    "storage.damage",
+    "workflow.plan",
+    "workflow.requested_analysis",
+    "workflow.result_blob",
+    "workflow.stage",
+}
+BY_UID = {"archive.study", "workflow.manifest", "workflow.confirmed_count"}
+ORDERS = {"worklist.scheduled_step", "worklist.performed_step"}
+"""What was ordered and performed is another record than the images of it."""
+
 _STUDY_TABLES = """
 SELECT c.table_schema || '.' || c.table_name AS name FROM information_schema.columns AS c
 JOIN information_schema.tables AS t USING (table_schema, table_name)
@@ -54,6 +70,31 @@ async def test_a_deleted_study_leaves_nothing_but_its_id(retention: Retention) -
     assert await retention.rows("SELECT FROM archive.patient") == []
     events = await retention.rows("SELECT type FROM events.event ORDER BY event_id DESC LIMIT 1")
     assert [row["type"] for row in events] == ["STUDY_DELETED"]
+
+
+async def test_every_table_that_names_studies_is_known_to_deletion(retention: Retention) -> None:
+    by_id = {row["name"] for row in await retention.rows(_STUDY_TABLES)}
+    by_uid = await retention.rows(
+        _STUDY_TABLES.replace("= 'study_id'", "LIKE 'study_instance_uid%'")
+    )
+
+    assert by_id == GONE_WITH_IT | OUTLIVES
+    assert {row["name"] for row in by_uid} == BY_UID | ORDERS
+
+
+async def test_what_was_said_of_a_study_goes_with_it(retention: Retention) -> None:
+    study_id = await retention.receive(arrival(study("1.2.1")))
+    await retention.pool.execute(
+        "INSERT INTO workflow.manifest (manifest_id, study_instance_uid, name, open)"
+        " VALUES ($1, '1.2.1', 'sender:', false)",
+        new_id(),
+    )
+    await retention.pool.execute("INSERT INTO workflow.confirmed_count VALUES ('1.2.1', 's', 1)")
+
+    await retention.stub.DeleteStudy(pb.DeleteStudyRequest(study_id=study_id))
+
+    assert await retention.rows("SELECT FROM workflow.manifest") == []
+    assert await retention.rows("SELECT FROM workflow.confirmed_count") == []
 
 
 async def test_a_deletion_is_in_the_audit_trail(retention: Retention) -> None:
