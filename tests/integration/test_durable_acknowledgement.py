@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.dcmtk]
 
 SYSCALLS = "trace=fsync,fdatasync,sendto,sendmsg,write,writev,pwrite64"
 LINE = re.compile(r"^\d+\s+(?P<time>\d+\.\d+) (?P<call>\w+)\((?P<arguments>.*)$")
+COUNT = 5
 C_STORE_RESPONSE = re.compile(r'<TCP:\[[^\]]*:(?P<port>\d+)->[^\]]*\]>, "\\4\\0')
 
 
@@ -58,37 +59,49 @@ def _calls(output: Path) -> list[Call]:
     return [Call(float(m["time"]), m["call"], m["arguments"]) for m in matches if m]
 
 
-def test_bytes_folder_and_wal_are_on_disk_before_the_acknowledgement(
+def _matching(calls: list[Call], pattern: str) -> list[float]:
+    flushes = [c for c in calls if c.name in ("fsync", "fdatasync")]
+    return [call.time for call in flushes if re.search(pattern, call.arguments)]
+
+
+def test_bytes_folder_and_wal_are_on_disk_before_each_acknowledgement(
     stack: RunningStack, dcmtk: None, tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed: apt-get install strace")
-    file = tmp_path / "one.dcm"
-    file.write_bytes(phantom_study(77, shape=(2, 64, 64))[0])
+    files = phantom_study(77, shape=(COUNT, 64, 64))
+    for number, data in enumerate(files):
+        (tmp_path / f"{number}.dcm").write_bytes(data)
     postgres = psutil.Process(stack.pid("postgres"))
-    pids = [postgres.pid, *(child.pid for child in postgres.children()), stack.pid("gateway")]
+    pids = [postgres.pid, *(child.pid for child in postgres.children())]
+    pids += [stack.pid("gateway"), stack.pid("coordinator")]
 
     with _traced(pids, tmp_path / "trace"):
-        assert storescu(stack.dicom_port, [file]).returncode == 0
+        sent = storescu(stack.dicom_port, sorted(tmp_path.glob("*.dcm")))
+        assert sent.returncode == 0
 
     calls = _calls(tmp_path / "trace")
-    acknowledged = min(
+    acknowledged = [
         call.time
         for call in calls
         if (m := C_STORE_RESPONSE.search(call.arguments)) and int(m["port"]) == stack.dicom_port
-    )
-    before = [c for c in calls if c.time < acknowledged and c.name in ("fsync", "fdatasync")]
+    ][:COUNT]
     blobs = re.escape(str(stack.data / "blobs"))
-    of_file = [c for c in before if re.search(rf"<{blobs}/incoming/[^>]+>", c.arguments)]
-    of_folder = [c for c in before if re.search(rf"<{blobs}/[0-9a-f]{{2}}>", c.arguments)]
-    of_wal = [c for c in before if "/pg_wal/" in c.arguments]
-    assert of_file
-    assert of_folder
-    assert of_wal
-    assert of_file[0].time < of_wal[-1].time < acknowledged
+    # Under its own name or while it is written, by the gateway or by the coordinator.
+    of_files = _matching(calls, rf"<{blobs}/(incoming|[0-9a-f]{{2}})/[^>]+>")
+    of_folders = _matching(calls, rf"<{blobs}/[0-9a-f]{{2}}>")
+    of_wal = _matching(calls, "/pg_wal/")
+    assert len(acknowledged) == COUNT
+    # One association: an answer is there before the next instance comes.
+    for number, answer in enumerate(acknowledged):
+        before = acknowledged[number - 1] if number else 0.0
+        flushed = [time for time in of_files if before < time < answer]
+        assert flushed
+        assert [time for time in of_folders if before < time < answer]
+        assert [time for time in of_wal if max(flushed) < time < answer]
+    first = acknowledged[0]
     figure(
-        "strace of one C-STORE, ms before the answer: "
-        f"file {1000 * (acknowledged - of_file[0].time):.1f}, "
-        f"folder {1000 * (acknowledged - of_folder[0].time):.1f}, "
-        f"WAL {1000 * (acknowledged - of_wal[-1].time):.1f}"
+        f"strace of {COUNT} C-STORE, ms before the first answer: "
+        f"file {1000 * (first - of_files[0]):.1f}, folder {1000 * (first - of_folders[0]):.1f}, "
+        f"WAL {1000 * (first - max(t for t in of_wal if t < first)):.1f}"
     )

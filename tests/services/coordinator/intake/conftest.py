@@ -17,6 +17,7 @@ from services.coordinator.archive.indexer import Indexer
 from services.coordinator.archive.store import ArchiveStore
 from services.coordinator.intake.association_audit import TrailAssociationAudit
 from services.coordinator.intake.committer import Committer
+from services.coordinator.intake.flushing import Flusher
 from services.coordinator.intake.service import IntakeService, StreamBounds
 from services.coordinator.intake.staged import StoredBlobs
 from services.coordinator.intake.store import IntakeStore
@@ -85,7 +86,8 @@ async def running_intake(pool: Pool, folder: Path) -> AsyncIterator[Intake]:
     async def on_generation_opened(_connection: Connection, study_id: str, number: int) -> None:
         opened.append((study_id, number))
 
-    committer = Committer(IntakeStore(pool, Indexer(on_generation_opened)), StoredBlobs(blobs))
+    store = IntakeStore(pool, Indexer(on_generation_opened))
+    committer = Committer(store, StoredBlobs(blobs), Flusher(blobs))
     trail = ListTrail()
     audit = TrailAssociationAudit(trail, "coordinator")
     draining = asyncio.Event()
