@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from services.coordinator.archive.study import StudyState
 from services.coordinator.workflow.arrivals import ArrivingStudy, arriving_studies
@@ -74,6 +75,13 @@ class Manifests:
         """Learn that a step has ended, and what it made when it says so."""
         await _put(connection, Manifest(study_instance_uid, _of_step(step_uid), series))
         await _strengthened(connection, study_instance_uid)
+
+
+async def forget_orphans(connection: Connection, older: timedelta) -> int:
+    """Forget what was said long ago of studies that never came, and return how much that was."""
+    manifests = await connection.fetch(QUERIES["forget_manifests"], older)
+    counts = await connection.fetch(QUERIES["forget_confirmed_counts"], older)
+    return len(manifests) + len(counts)
 
 
 async def _put(borrowed: Connection, manifest: Manifest) -> None:

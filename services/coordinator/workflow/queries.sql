@@ -405,6 +405,18 @@ DELETE FROM workflow.result_blob WHERE study_id = $1;
 -- delete_requested_analyses: forget what people asked for
 DELETE FROM workflow.requested_analysis WHERE study_id = $1;
 
+-- forget_manifests: what was said of studies that never came
+DELETE FROM workflow.manifest AS m
+WHERE m.update_time < now() - $1::interval AND NOT EXISTS (
+    SELECT FROM archive.study AS s WHERE s.study_instance_uid = m.study_instance_uid)
+RETURNING m.manifest_id;
+
+-- forget_confirmed_counts: what sources said of studies that never came
+DELETE FROM workflow.confirmed_count AS c
+WHERE c.update_time < now() - $1::interval AND NOT EXISTS (
+    SELECT FROM archive.study AS s WHERE s.study_instance_uid = c.study_instance_uid)
+RETURNING c.study_instance_uid;
+
 -- delete_manifests: forget what was said of a study; its row is there still
 DELETE FROM workflow.manifest WHERE study_instance_uid IN (
     SELECT study_instance_uid FROM archive.study WHERE study_id = $1);

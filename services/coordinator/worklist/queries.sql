@@ -67,3 +67,12 @@ WHERE ($2::text IS NULL OR state = $2)
   AND ($4::text = '' OR sop_instance_uid = $4)
   AND ($5::timestamptz IS NULL OR (update_time, performed_step_id) < ($5, $6::uuid))
 ORDER BY update_time DESC, performed_step_id DESC LIMIT $1;
+
+-- forget_scheduled: steps that were to begin long ago
+DELETE FROM worklist.scheduled_step
+WHERE start < to_char(now() - $1::interval, 'YYYYMMDDHH24MISS') AND update_time < now() - $1::interval
+RETURNING scheduled_step_id;
+
+-- forget_performed: steps of which nothing was heard for long
+DELETE FROM worklist.performed_step WHERE update_time < now() - $1::interval
+RETURNING performed_step_id;
