@@ -71,7 +71,7 @@ from services.coordinator.workflow.completeness_service import CompletenessServi
 from services.coordinator.workflow.dispatcher import Dispatcher
 from services.coordinator.workflow.interventions import Interventions
 from services.coordinator.workflow.lifecycle import StageLifecycle
-from services.coordinator.workflow.manifests import Manifests
+from services.coordinator.workflow.manifests import Manifests, forget_orphans
 from services.coordinator.workflow.mesh_runner.runner import MeshRunner
 from services.coordinator.workflow.peer_counts import AskedPeer, FindPeer, PeerCounts
 from services.coordinator.workflow.pgqueuer_queue import PgQueuerQueue
@@ -83,7 +83,9 @@ from services.coordinator.workflow.watch import ChangeFeed
 from services.coordinator.worklist.importing import Importer
 from services.coordinator.worklist.performed_store import PerformedStore
 from services.coordinator.worklist.service import WorklistService
+from services.coordinator.worklist.settings import WorklistSettings
 from services.coordinator.worklist.store import WorklistStore
+from services.coordinator.worklist.tidying import Tidying
 from services.runtime.audit import CallRecorder
 from services.runtime.blobs import BlobStore
 from services.runtime.database_metrics import pool_gather
@@ -183,6 +185,7 @@ class Coordinator:
             self._end_watches,
             self._feed.run,
             self._completeness.run,
+            self._worklist_tidying.run,
             *((counts.run,) if settings.confirm_counts else ()),
             Backfill(pool).run,
             self._dispatcher.run,
@@ -245,6 +248,8 @@ class Coordinator:
         self._worklist_service = WorklistService(
             WorklistStore(pool), Importer(pool), PerformedStore(pool, manifests)
         )
+        keep = timedelta(days=WorklistSettings().keep_days)
+        self._worklist_tidying = Tidying(pool, keep, forget_orphans)
 
     def _events(self, pool: Pool) -> None:
         log = EventLog(pool)
