@@ -36,7 +36,9 @@ async def _described(connection: Pool | asyncpg.Connection, schema: str) -> list
     return found
 
 
-@pytest.mark.parametrize("name", ["archive", "events", "intake", "peers", "sources", "worklist"])
+@pytest.mark.parametrize(
+    "name", ["archive", "events", "intake", "peers", "sources", "worklist", "retention", "storage"]
+)
 async def test_snapshot_and_migrations_agree(pool: Pool, name: str) -> None:
     package = f"services.coordinator.{name}"
     snapshot = resources.files(package).joinpath("schema.sql").read_text(encoding="utf-8")
