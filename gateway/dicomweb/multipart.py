@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
 
-_BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
+# 70 characters are the most of RFC 2046; Orthanc sends 73.
+_BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,199}[0-9A-Za-z'()+_,./:=?-]")
 _PREAMBLE_BYTES: Final = 64 << 10
 _LINE_SPACE: Final = b" \t"
 
@@ -61,7 +62,7 @@ class _State(Enum):
 
 
 def valid_boundary(text: str) -> bool:
-    """Whether a text may be a boundary (RFC 2046 section 5.1.1)."""
+    """Whether a text may be a boundary (RFC 2046 section 5.1.1), or nearly."""
     return _BOUNDARY.fullmatch(text) is not None
 
 
