@@ -13,10 +13,15 @@ from typing import Final
 import atheris
 
 with atheris.instrument_imports(include=["gateway", "services.dicom", "services.deid"]):
+    from gateway.commitment.commitment import read_request
     from gateway.dicomweb.multipart import MultipartError, MultipartParser
     from gateway.dimse import pdu
     from gateway.dimse.commands import decode_command
     from gateway.dimse.errors import ProtocolError
+    from gateway.query_retrieve.identifier import decode_identifier
+    from gateway.query_retrieve.models import PATIENT_ROOT, STUDY_ROOT
+    from gateway.query_retrieve.query import IdentifierError, read_query
+    from gateway.query_retrieve.selection import read_selection
     from services.deid.deidentify import Deidentifier
     from services.deid.errors import DeidRefusedError
     from services.deid.profile.options import options_of
@@ -44,6 +49,19 @@ def upper_layer(data: bytes) -> None:
     with suppress(ProtocolError):
         for value in pdu.pdvs(view):
             decode_command(bytes(value.data))
+
+
+def identifier(data: bytes) -> None:
+    """An identifier as query, retrieval and request for commitment; its syntax comes first."""
+    if not data:
+        return
+    syntax = _SYNTAXES[data[0] % 2]
+    with suppress(DicomError):
+        read_request(data[1:], syntax)
+    with suppress(DicomError, IdentifierError):
+        found = decode_identifier(data[1:], syntax)
+        read_query(found, STUDY_ROOT, relational=bool(data[0] & 2))
+        read_selection(found, PATIENT_ROOT, relational=bool(data[0] & 2))
 
 
 def header_walk(data: bytes) -> None:
@@ -89,6 +107,7 @@ def _events(*pieces: bytes) -> tuple[list[str], bytes] | None:
 
 TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {
     "upper_layer": upper_layer,
+    "identifier": identifier,
     "header_walk": header_walk,
     "dicom_file": dicom_file,
     "multipart": multipart,

@@ -13,6 +13,7 @@ from typing import Final
 import pytest
 
 from tests.support.instances import ct_instance, encoded, part10
+from tests.support.requester import IMPLICIT, identifier
 from tests.support.scu import CT, EXPLICIT, associate_request, data_pdus, store_command
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 SECONDS: Final = int(os.environ.get("HEIMDALLR_FUZZ_SECONDS", "60"))
 CORPUS: Final = Path(__file__).parent / "corpus"
 MEMORY_MIB: Final = 1024
-TARGETS: Final = ("upper_layer", "header_walk", "dicom_file", "multipart")
+TARGETS: Final = ("upper_layer", "identifier", "header_walk", "dicom_file", "multipart")
 _DONE: Final = re.compile(r"Done (\d+) runs|stat::number_of_executed_units: (\d+)")
 
 
@@ -31,6 +32,9 @@ def seeds(target: str) -> list[bytes]:
     if target == "upper_layer":
         request = associate_request([(1, CT, (EXPLICIT,))])[6:]
         return [request, *(one[6:] for one in data_pdus(store_command("1.2.3")))]
+    if target == "identifier":
+        keys = {"QueryRetrieveLevel": "STUDY", "PatientName": "A*", "StudyDate": "20260101-"}
+        return [b"\1" + identifier(**keys), b"\0" + identifier(IMPLICIT, **keys)]
     if target == "header_walk":
         return [b"\1" + data, b"\0" + encoded(dataset, implicit=True)]
     if target == "dicom_file":
