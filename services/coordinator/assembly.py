@@ -19,11 +19,7 @@ from heimdallr.peers.v1 import peers_service_pb2_grpc
 from heimdallr.retention.v1 import retention_service_pb2_grpc
 from heimdallr.sources.v1 import sources_service_pb2_grpc
 from heimdallr.storage.v1 import storage_service_pb2_grpc
-from heimdallr.workflow.v1 import (
-    completeness_service_pb2_grpc,
-    workflow_service_pb2_grpc,
-)
-from heimdallr.worklist.v1 import worklist_service_pb2_grpc
+from heimdallr.workflow.v1 import workflow_service_pb2_grpc
 from services.coordinator.access.password_hashes import PasswordHashes
 from services.coordinator.access.password_store import PasswordStore
 from services.coordinator.access.passwords import Passwords
@@ -41,6 +37,7 @@ from services.coordinator.events.log import EventLog
 from services.coordinator.events.relay import Relay
 from services.coordinator.events.service import EventsService
 from services.coordinator.events.wakeups import Wakeups
+from services.coordinator.evidence import Evidence
 from services.coordinator.intake.association_audit import TrailAssociationAudit
 from services.coordinator.intake.committer import Committer
 from services.coordinator.intake.flushing import Flusher
@@ -50,7 +47,6 @@ from services.coordinator.intake.store import IntakeStore
 from services.coordinator.operations.figures import Figures
 from services.coordinator.operations.gauges import WorkGauges
 from services.coordinator.operations.service import OperationsService, Sources
-from services.coordinator.peers.peer import TrustZone
 from services.coordinator.peers.service import PeersService
 from services.coordinator.peers.store import PeerStore
 from services.coordinator.peers.vault import Vault
@@ -67,29 +63,18 @@ from services.coordinator.storage.settings import StorageSettings
 from services.coordinator.storage.store import forget_study
 from services.coordinator.workflow.completeness import CompletenessRules
 from services.coordinator.workflow.completeness_loop import CompletenessLoop
-from services.coordinator.workflow.completeness_service import CompletenessService
 from services.coordinator.workflow.dispatcher import Dispatcher
 from services.coordinator.workflow.interventions import Interventions
 from services.coordinator.workflow.lifecycle import StageLifecycle
-from services.coordinator.workflow.manifests import Manifests, forget_orphans
 from services.coordinator.workflow.mesh_runner.runner import MeshRunner
-from services.coordinator.workflow.peer_counts import AskedPeer, FindPeer, PeerCounts
 from services.coordinator.workflow.pgqueuer_queue import PgQueuerQueue
 from services.coordinator.workflow.retry import RetryPolicy
 from services.coordinator.workflow.service import WorkflowService
-from services.coordinator.workflow.source_counts import SourceCounts
 from services.coordinator.workflow.views import WorkflowViews
 from services.coordinator.workflow.watch import ChangeFeed
-from services.coordinator.worklist.importing import Importer
-from services.coordinator.worklist.performed_store import PerformedStore
-from services.coordinator.worklist.service import WorklistService
-from services.coordinator.worklist.settings import WorklistSettings
-from services.coordinator.worklist.store import WorklistStore
-from services.coordinator.worklist.tidying import Tidying
 from services.runtime.audit import CallRecorder
 from services.runtime.blobs import BlobStore
 from services.runtime.database_metrics import pool_gather
-from services.runtime.errors import PeerNotFoundError
 from services.runtime.local_blobs import LocalBlobs
 from services.runtime.postgres import Pool
 from services.runtime.server import Hooks
@@ -145,20 +130,13 @@ class Coordinator:
             pool, SearchBounds(settings.search_timeout_s, settings.search_connections)
         )
         self._workflow(f"{runtime.service_name}-{os.getpid()}", pool, mesh)
-        self._manifests = Manifests(pool)
-        self._worklist(pool)
         self._events(pool)
         self._intake(runtime.service_name, pool, blobs)
         self._retention(runtime.service_name, pool, recorder)
         self._keeping = Keeping(pool, blobs, StorageSettings())
         peers = PeerStore(pool, Vault.load_or_create(settings.peers_key))
         self._peers = PeersService(peers)
-        counts = SourceCounts(
-            pool,
-            self._manifests,
-            PeerCounts(mesh, _peer_inside(peers)),
-            timedelta(seconds=settings.released_after_s / 2),
-        )
+        self._evidence = Evidence(pool, mesh, peers, self._completeness, settings)
         self._sources = SourcesService(SourceStore(pool), _speaking(peers))
         self._archive_service = ArchiveService(self._archive, blobs, self._views)
         self._operations = OperationsService(
@@ -184,9 +162,7 @@ class Coordinator:
             self._hub.run,
             self._end_watches,
             self._feed.run,
-            self._completeness.run,
-            self._worklist_tidying.run,
-            *((counts.run,) if settings.confirm_counts else ()),
+            *self._evidence.background,
             Backfill(pool).run,
             self._dispatcher.run,
             self._rules.run,
@@ -205,12 +181,7 @@ class Coordinator:
         workflow_service_pb2_grpc.add_WorkflowServiceServicer_to_server(
             self._workflow_service, server
         )
-        completeness_service_pb2_grpc.add_CompletenessServiceServicer_to_server(
-            self._completeness_service, server
-        )
-        worklist_service_pb2_grpc.add_WorklistServiceServicer_to_server(
-            self._worklist_service, server
-        )
+        self._evidence.add_servicers(server)
         retention_service_pb2_grpc.add_RetentionServiceServicer_to_server(
             self._retention_service, server
         )
@@ -241,15 +212,6 @@ class Coordinator:
         self._workflow_service = WorkflowService(
             self._views, self._interventions, self._feed, analysis
         )
-
-    def _worklist(self, pool: Pool) -> None:
-        manifests = self._manifests
-        self._completeness_service = CompletenessService(manifests, self._completeness)
-        self._worklist_service = WorklistService(
-            WorklistStore(pool), Importer(pool), PerformedStore(pool, manifests)
-        )
-        keep = timedelta(days=WorklistSettings().keep_days)
-        self._worklist_tidying = Tidying(pool, keep, forget_orphans)
 
     def _events(self, pool: Pool) -> None:
         log = EventLog(pool)
@@ -294,18 +256,3 @@ def _speaking(peers: PeerStore) -> Speaks:
         return spec.dimse is not None, spec.dicomweb is not None
 
     return speaks
-
-
-def _peer_inside(peers: PeerStore) -> FindPeer:
-    async def find(ae_title: str) -> AskedPeer | None:
-        try:
-            peer = await peers.peer("ae_title", ae_title)
-        except PeerNotFoundError:
-            return None
-        spec = peer.spec
-        asked = AskedPeer(
-            peer.peer_id, spec.name, spec.dimse is not None, spec.dicomweb is not None
-        )
-        return asked if spec.trust_zone is TrustZone.INSIDE else None
-
-    return find
