@@ -64,7 +64,7 @@ class GatewaySettings(BaseSettings):
     idle_timeout_s: float = Field(default=120.0, gt=0)
     pdu_timeout_s: float = Field(default=30.0, gt=0)
     answer_timeout_s: float = Field(default=10.0, gt=0)
-    journal_bytes: int = Field(default=512 << 20, ge=1 << 16)
+    journal_bytes: int = Field(default=1 << 30, ge=1 << 16)
     quarantine_bytes: int = Field(default=1 << 30, ge=0)
     quarantine_count: int = Field(default=1000, ge=0)
     storage_threads: int = Field(default=16, ge=1, le=64)
