@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import grpc
@@ -25,6 +24,7 @@ from services.coordinator.worklist.store import WorklistStore
 from services.coordinator.worklist.tidying import Tidying
 from services.runtime.errors import PeerNotFoundError
 from services.runtime.postgres import Pool
+from services.runtime.server import Background
 
 
 class Evidence:
@@ -58,7 +58,7 @@ class Evidence:
         asked_after = timedelta(seconds=settings.released_after_s / 2)
         source = PeerCounts(mesh, peer_inside(peers))
         counts = SourceCounts(pool, manifests, source, asked_after)
-        self.background: tuple[Callable[[], Awaitable[None]], ...] = (
+        self.background: tuple[Background, ...] = (
             loop.run,
             Tidying(pool, keep, forget_orphans).run,
             *((counts.run,) if settings.confirm_counts else ()),
