@@ -88,7 +88,11 @@ def _staging_store(blobs: BlobStore, settings: GatewaySettings, free_bytes: int)
         UnsupportedBlobStoreError: There is no folder to stage in.
     """
     if settings.spool is not None and settings.content == "chunks":
-        return LocalBlobs(settings.spool, free_bytes=free_bytes)
+        spool = LocalBlobs(settings.spool, free_bytes=free_bytes)
+        # What lies in a spool is deleted once the coordinator has it.
+        if isinstance(blobs, LocalBlobs) and spool.folder.samefile(blobs.folder):
+            raise UnsupportedBlobStoreError
+        return spool
     if settings.spool is None and isinstance(blobs, LocalBlobs):
         return blobs
     raise UnsupportedBlobStoreError

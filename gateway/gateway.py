@@ -90,7 +90,8 @@ class Gateway:
             max_bytes=settings.quarantine_bytes,
             max_count=settings.quarantine_count,
         )
-        spool = Spool(blobs) if settings.content == "chunks" else None
+        self._journal = journal
+        self._spool = spool = Spool(blobs) if settings.content == "chunks" else None
         self._channel = open_channel(settings.intake_address, token_source)
         self._mesh = open_channel(mesh or settings.intake_address, token_source)
         stub = IntakeServiceStub(self._channel)
@@ -109,7 +110,8 @@ class Gateway:
         self.part10 = Part10Intake(staging, settings.max_object_bytes)
         storage = StorageService(staging, self.intake)
         conduct = _association_settings(settings, AllowList(self._dicom.allowed))
-        denials = AuditedDenials(CallRecorder(RemoteAuditTrail(self._channel), "gateway"))
+        recorder = CallRecorder(RemoteAuditTrail(self._channel), "gateway")
+        denials = AuditedDenials(recorder)
         outgoing = OutgoingSettings(settings.ae_title, conduct.inbox)
         services = dimse_services(
             Surroundings(
@@ -120,7 +122,7 @@ class Gateway:
                 folder=settings.journal_folder / "commitments",
                 settled=lambda: self.intake.is_online,
                 settings=self._dicom,
-                denials=denials,
+                recorder=recorder,
             )
         )
         self._commitments = services.commitments
@@ -137,6 +139,9 @@ class Gateway:
 
     async def start(self) -> int:
         """Listen for DICOM peers and return the port."""
+        # Only in a folder that is known to hold nothing else.
+        if self._spool is not None and self._settings.spool is not None:
+            await self._spool.sweep(self._journal)
         await self._confirmation.begin()
         tls = server_context(self._dicom)
         if tls is not None and self._dicom.tls_address is not None:

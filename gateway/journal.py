@@ -120,6 +120,11 @@ class Journal:
                 await self._rotate()
         return self._closed[0] if self._closed else None
 
+    def waiting(self) -> Iterator[bytes]:
+        """Yield every record of the closed segments, without forgetting them; blocks."""
+        for segment in list(self._closed):
+            yield from segment.records()
+
     async def drop(self, segment: Segment) -> None:
         """Forget a segment whose records are all answered."""
         await self._run(lambda: _unlink(segment.path))

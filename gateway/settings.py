@@ -24,7 +24,7 @@ class GatewaySettings(BaseSettings):
         page_folder: The built dashboard.
         holder: Name of this gateway, unique among those that share a blob store.
         spool: Folder where instances wait until the coordinator has them, where the blob store is
-            not a folder of this machine; ``content`` is "chunks" then.
+            not a folder of this machine; nothing else may lie there. ``content`` is "chunks" then.
         content: "staged" where the coordinator reads the same blob store, else "chunks".
         max_associations: Associations at once; more are refused for the moment.
         max_associations_per_address: The same, for one peer address.

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from gateway.journal import Journal
+from gateway.spool import Spool
 from gateway.staged_confirmation import StagedConfirmation
+from heimdallr.intake.v1 import intake_service_pb2 as pb
 from services.runtime.blob_inventory import inventory_of
+from services.runtime.blob_messages import blob_to_proto
 from services.runtime.local_blobs import LocalBlobs
 
 
@@ -52,3 +55,21 @@ async def test_a_journal_from_before_holds_everything(
     await StagedConfirmation(restarted, inventory, "gateway", clock=lambda: 5000.0).begin()
 
     assert await inventory.staged_until() == 0.0
+
+
+async def test_a_spool_forgets_what_a_crash_left_and_keeps_what_the_journal_promised(
+    tmp_path: Path, executor: ThreadPoolExecutor
+) -> None:
+    blobs = LocalBlobs(tmp_path / "spool", free_bytes=0)
+    promised = await blobs.put_bytes(b"promised", "application/dicom")
+    orphan = await blobs.put_bytes(b"orphan", "application/dicom")
+    request = pb.IngestRequest(instance=pb.Instance(chunked=blob_to_proto(promised)))
+    await Journal(tmp_path / "j", 1 << 20, executor).append(request.SerializeToString())
+
+    restarted = Journal(tmp_path / "j", 1 << 20, executor)
+    swept = await Spool(blobs).sweep(restarted)
+
+    assert swept == 1
+    assert await blobs.exists(promised)
+    assert not await blobs.exists(orphan)
+    assert not restarted.is_empty

@@ -63,8 +63,10 @@ class ChangeFeed:
             return
         async with connection(self._pool) as borrowed:
             rows = await borrowed.fetch(QUERIES["study_versions"], list(self._watchers))
-        for row in rows:
-            study_id, version = row["study_id"], tuple(row.values())
+        versions = {row["study_id"]: tuple(row.values()) for row in rows}
+        # One that is gone has no row: its watchers are told once, and find that out.
+        versions |= dict.fromkeys(self._versions.keys() - versions.keys(), ())
+        for study_id, version in versions.items():
             if self._versions.get(study_id) != version:
                 self._versions[study_id] = version
                 for event in self._watchers.get(study_id, ()):
