@@ -44,6 +44,8 @@ class HostileInstance:
         sop_class_uid: What is announced.
         sop_instance_uid: What is announced.
         transfer_syntax_uid: What is announced.
+        only_announced: Whether the fault is in the announcement alone. A file announces by its
+            file meta information, which is not believed but written anew: as a file it is stored.
     """
 
     name: str
@@ -52,6 +54,7 @@ class HostileInstance:
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str = EXPLICIT
+    only_announced: bool = False
 
     def part10(self, preamble: bytes = b"") -> bytes:
         """Return it as a DICOM file, what is announced in its file meta information."""
@@ -122,10 +125,15 @@ def _uids() -> Iterator[HostileInstance]:
 
 
 def _announced() -> Iterator[HostileInstance]:
-    data, uid = _plain()
-    yield _raw("another SOP Instance UID than announced", data, str(generate_uid()))
+    data, _ = _plain()
+    other = str(generate_uid())
     yield HostileInstance(
-        "another SOP class than announced", data, False, "1.2.840.10008.5.1.4.1.1.4", uid
+        "another SOP Instance UID than announced", data, False, CT, other, only_announced=True
+    )
+    data, uid = _plain()
+    mr = "1.2.840.10008.5.1.4.1.1.4"
+    yield HostileInstance(
+        "another SOP class than announced", data, False, mr, uid, only_announced=True
     )
 
 
@@ -241,7 +249,11 @@ def _uid_in(data: bytes) -> str:
 def _others() -> Iterator[HostileInstance]:
     data, uid = _plain()
     yield _raw("a group length of the command set inside", b"\0\0\0\0UL\x04\0\0\0\0\0" + data, uid)
-    yield _raw("file meta information inside", b"\x02\0\x01\0OB\0\0\x02\0\0\0\0\1" + data, uid)
+    data, uid = _plain()
+    more_meta = b"\x02\0\x01\0OB\0\0\x02\0\0\0\0\1"
+    yield HostileInstance(
+        "file meta information inside", more_meta + data, False, CT, uid, only_announced=True
+    )
     for name, content in {
         "a picture": b"\x89PNG\r\n\x1a\n" + bytes(100),
         "a program": b"\x7fELF" + bytes(100),
