@@ -1,6 +1,7 @@
--- bound_search: how a search runs; a plan made for any value would not know a rare one
+-- bound_search: how a search runs: alone, and not by a plan that was made for any value
 SELECT set_config('statement_timeout', $1, true), set_config('jit', 'off', true),
-       set_config('plan_cache_mode', 'force_custom_plan', true);
+       set_config('plan_cache_mode', 'force_custom_plan', true),
+       set_config('max_parallel_workers_per_gather', '0', true);
 
 -- survivors: the patients that stand for some
 SELECT DISTINCT coalesce(surviving_id, patient_id) FROM archive.patient

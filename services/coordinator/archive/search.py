@@ -149,13 +149,17 @@ class StudyList:
         return text, parameters
 
     def estimates(self) -> Statement:
-        """Return the statement whose plan tells how many rows match each condition by itself."""
+        """Return the statement whose plan tells how many rows match each condition by itself.
+
+        The last part of the plan tells how many there are at all.
+        """
         texts: list[str] = []
         parameters: list[object] = []
         for term in self.terms:
             where, more = numbered([term], len(parameters))
             texts.append(f"SELECT FROM archive.study WHERE {where}")
             parameters += more
+        texts.append("SELECT FROM archive.study")
         return f"EXPLAIN (FORMAT JSON) {' UNION ALL '.join(texts)}", parameters
 
     def bound(self, most_days: int) -> Statement | None:

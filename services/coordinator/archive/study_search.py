@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import asyncpg
 
+from services.coordinator.archive.expectation import expectation
 from services.coordinator.archive.records import study_from_row
 from services.coordinator.archive.search import Statement, StudyFilter, StudyList
 from services.coordinator.archive.searches import Searches
@@ -17,14 +18,8 @@ from services.runtime.postgres import Connection
 from services.runtime.queries import load_queries
 
 _QUERIES: Final = load_queries("services.coordinator.archive", "query.sql")
-# Rows that are looked through in order for each row of the page, at first and then once more: a
-# look costs about a microsecond a row.
-_FIRST_LOOK: Final = 60
-_SECOND_LOOK: Final = 240
 # Rows that may match when they are fetched one by one and then ordered.
 _FEW: Final = 6000
-# Beyond this an index gives more rows than deciding on each costs.
-_NARROWING: Final = 20_000
 _DAYS: Final = 800
 
 
@@ -69,35 +64,21 @@ class Page:
         return await self._ordered() if found is None else found
 
     async def _by_estimates(self) -> Sequence[asyncpg.Record] | None:
-        rows_by_term = await self._estimates()
-        sought = _sought(rows_by_term)
-        few = min(rows_by_term.values()) <= _FEW
-        found = await self._matching(sought) if few else None
+        (row,) = await self._fetch(self._studies.estimates())
+        expected = expectation(json.loads(row[0])[0]["Plan"], self._studies, self._limit)
+        found = None if expected.look_first else await self._matching(expected.sought)
         if found is None:
-            found = await self._looked_through()
-        if found is None and not few:
-            found = await self._matching(sought)
+            found = await self._look(expected.rows_to_look_at)
+        if found is None and expected.look_first:
+            found = await self._matching(expected.sought)
         return found
 
-    async def _looked_through(self) -> Sequence[asyncpg.Record] | None:
+    async def _look(self, most: int) -> Sequence[asyncpg.Record] | None:
         """Return the page when it is found in the rows that come first; None when it is not."""
         if not await self._begin_at_days():
             return []
-        rows = await self._look(_FIRST_LOOK)
-        if self._limit // 4 < len(rows) < self._limit:
-            rows = await self._look(_SECOND_LOOK)
+        rows = await self._fetch(self._studies.within(most, self._limit, self._after))
         return rows if len(rows) == self._limit else None
-
-    async def _look(self, each: int) -> Sequence[asyncpg.Record]:
-        most = each * self._limit
-        return await self._fetch(self._studies.within(most, self._limit, self._after))
-
-    async def _estimates(self) -> dict[Term, float]:
-        """Return how many rows the planner expects to match each condition by itself."""
-        (row,) = await self._fetch(self._studies.estimates())
-        plan = json.loads(row[0])[0]["Plan"]
-        plans = plan["Plans"] if plan["Node Type"] == "Append" else [plan]
-        return dict(zip(self._studies.terms, (one["Plan Rows"] for one in plans), strict=True))
 
     async def _begin_at_days(self) -> bool:
         """Go to where the first study of the days may stand; False when there is none."""
@@ -124,9 +105,3 @@ class Page:
     async def _fetch(self, statement: Statement) -> Sequence[asyncpg.Record]:
         text, parameters = statement
         return await self._borrowed.fetch(text, *parameters)
-
-
-def _sought(rows_by_term: Mapping[Term, float]) -> list[Term]:
-    """Return the conditions whose indexes are worth reading: the rarest, and others as rare."""
-    rarest = min(rows_by_term, key=lambda term: rows_by_term[term])
-    return [t for t, rows in rows_by_term.items() if t is rarest or rows <= _NARROWING]
