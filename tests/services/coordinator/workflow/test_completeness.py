@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 
@@ -14,6 +15,7 @@ from services.coordinator.workflow.completeness import (
     is_stronger,
     judge,
 )
+from services.coordinator.workflow.waits import arrival_waits
 
 RULES = CompletenessRules(
     quiet_after=timedelta(seconds=60),
@@ -78,3 +80,26 @@ def test_a_manifest_and_a_count_are_stronger_than_a_person_and_a_person_than_sil
     assert [is_stronger(b, a) for a, b in pairwise(order)] == [True] * 4
     assert not any(is_stronger(one, one) for one in order)
     assert is_stronger(Evidence.QUIET, None)
+
+
+def test_the_countdown_is_true_whatever_was_said_of_a_study() -> None:
+    """When the time that is shown is over, and nothing else happened, the study is complete."""
+    counts = [(0, 0), (9, 9), (9, 5)]
+    for open_count, released, (announced, present), steps, source, quiet_s in product(
+        (0, 2), (True, False), counts, (0, 1), (0, 119, 120, 121), (0.0, 1.0, 30.0, 300.0, 601.0)
+    ):
+        found = arrival(
+            quiet_s,
+            open_count=open_count,
+            all_released=released and not open_count,
+            announced_count=announced,
+            present_count=present,
+            open_step_count=steps,
+            source_count=source,
+        )
+        (quiet,) = [wait for wait in arrival_waits(found, RULES) if wait.code == "QUIET"]
+        assert quiet.remaining_s is not None
+        later = replace(found, quiet_s=quiet_s + quiet.remaining_s)
+        assert judge(later, RULES) is not None, found
+        if quiet.remaining_s > 0 and (open_count or not announced or present < announced):
+            assert judge(found, RULES) is None, found
