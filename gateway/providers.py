@@ -12,7 +12,7 @@ from gateway.commitment.answering import CommitmentQueue
 from gateway.commitment.answering import Surroundings as AnsweringSurroundings
 from gateway.commitment.folder import CommitmentFolder
 from gateway.commitment.service import CommitmentService
-from gateway.dimse.denials import Denials
+from gateway.dimse.audited import AuditedProvider, Recorder
 from gateway.dimse.service import Provider
 from gateway.dimse.settings import DicomSettings
 from gateway.outgoing import OutgoingSettings
@@ -23,6 +23,7 @@ from gateway.query_retrieve.get import GetService
 from gateway.query_retrieve.move import MoveService
 from gateway.query_retrieve.stored import StoredInstances
 from gateway.registry import PeerRegistry
+from heimdallr.access.v1.audit_action_pb2 import AuditAction
 from heimdallr.archive.v1.archive_service_pb2_grpc import ArchiveServiceStub
 from heimdallr.conversion.v1.conversion_service_pb2_grpc import ConversionServiceStub
 from heimdallr.peers.v1.peers_service_pb2_grpc import PeersServiceStub
@@ -42,7 +43,7 @@ class Surroundings:
         folder: Where requests are kept that are answered later.
         settled: Whether everything that was acknowledged is indexed.
         settings: How associations are conducted.
-        denials: Keeps who was turned away.
+        recorder: Writes the audit trail.
     """
 
     coordinator: grpc.aio.Channel
@@ -52,7 +53,7 @@ class Surroundings:
     folder: Path
     settled: Callable[[], bool]
     settings: DicomSettings
-    denials: Denials
+    recorder: Recorder
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +71,24 @@ class DimseServices:
 
 def dimse_services(around: Surroundings) -> DimseServices:
     """Put the services together."""
-    registry = PeerRegistry(PeersServiceStub(around.coordinator), around.denials)
+    registry = PeerRegistry(PeersServiceStub(around.coordinator))
     archive = ArchiveServiceStub(around.coordinator)
     worklist = WorklistServiceStub(around.coordinator)
     stored = StoredInstances(around.blobs, archive, ConversionServiceStub(around.mesh))
+    find = FindService(archive, registry, around.outgoing.ae_title)
     folder = CommitmentFolder(around.folder)
-    answers = AnsweringSurroundings(stored, registry, around.outgoing, around.settled)
+    answers = AnsweringSurroundings(
+        stored, registry, around.outgoing, around.settled, around.recorder
+    )
     commitments = CommitmentQueue(folder, answers, around.settings)
-    providers: list[Provider] = [
-        FindService(archive, registry, around.outgoing.ae_title),
-        MoveService(stored, registry, around.outgoing),
-        GetService(stored, registry),
-        CommitmentService(folder, commitments),
-        WorklistFindService(worklist, registry),
-        PerformedStepService(worklist, registry),
+    services: list[tuple[Provider, AuditAction.ValueType]] = [
+        (find, AuditAction.AUDIT_ACTION_SEARCH),
+        (MoveService(stored, registry, around.outgoing), AuditAction.AUDIT_ACTION_FETCH),
+        (GetService(stored, registry), AuditAction.AUDIT_ACTION_FETCH),
+        (WorklistFindService(worklist, registry), AuditAction.AUDIT_ACTION_SEARCH_WORKLIST),
+        (PerformedStepService(worklist, registry), AuditAction.AUDIT_ACTION_RECORD_PROCEDURE_STEP),
     ]
+    audited = [AuditedProvider(one, around.recorder, action) for one, action in services]
+    # Requests for commitment are taken while the coordinator is away, and kept when judged.
+    providers: list[Provider] = [*audited, CommitmentService(folder, commitments)]
     return DimseServices(providers, commitments)

@@ -10,7 +10,6 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.dimse.denials import ASSOCIATE, Denials, LoggedDenials
 from heimdallr.errors.v1.error_reason_pb2 import ErrorReason
 from heimdallr.peers.v1 import peers_service_pb2 as pb
 from heimdallr.peers.v1 import peers_service_pb2_grpc as pb_grpc
@@ -57,12 +56,10 @@ class PeerRegistry:
 
     Args:
         stub: The registry's service.
-        denials: Keeps callers that are not inside.
     """
 
-    def __init__(self, stub: pb_grpc.PeersServiceAsyncStub, denials: Denials | None = None) -> None:
+    def __init__(self, stub: pb_grpc.PeersServiceAsyncStub) -> None:
         self._stub = stub
-        self._denials = denials or LoggedDenials()
         self._kept: OrderedDict[str, tuple[float, DimsePeer]] = OrderedDict()
 
     async def find(self, ae_title: str) -> DimsePeer | None:
@@ -95,10 +92,7 @@ class PeerRegistry:
             ServiceCallError: The registry cannot be asked.
         """
         peer = await self.find(ae_title) if ae_title else None
-        if peer is not None and peer.inside and await _lives_at(peer.host, address):
-            return True
-        self._denials.note(ASSOCIATE, ae_title, "PEER_OUTSIDE")
-        return False
+        return peer is not None and peer.inside and await _lives_at(peer.host, address)
 
     async def _resolve(self, ae_title: str) -> DimsePeer | None:
         try:

@@ -19,12 +19,15 @@ from gateway.commitment.commitment import (
 from gateway.commitment.folder import CommitmentFolder
 from gateway.commitment.service import Asker
 from gateway.commitment.verdict import Store, failures
+from gateway.dimse.audited import Recorder
 from gateway.dimse.commands import InstanceName
+from gateway.dimse.denials import method_of, subject_of
 from gateway.dimse.errors import PeerGoneError, PeerSilentError, ProtocolError
 from gateway.dimse.requestor import Proposal
 from gateway.dimse.settings import DicomSettings
-from gateway.outgoing import NotReachedError, OutgoingSettings, OutsideError, associated
+from gateway.outgoing import NotReachedError, OutgoingSettings, associated
 from gateway.registry import DimsePeer
+from heimdallr.access.v1.audit_action_pb2 import AuditAction
 from services.dicom.errors import DicomError
 from services.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from services.runtime import logs
@@ -59,12 +62,18 @@ class Surroundings:
         peers: Where peers are that went away.
         outgoing: How they are called.
         settled: Whether everything that was acknowledged is indexed.
+        recorder: Writes the audit trail.
     """
 
     store: Store
     peers: Peers
     outgoing: OutgoingSettings
     settled: Callable[[], bool]
+    recorder: Recorder
+
+
+class NobodyError(Exception):
+    """The association is gone and nobody registered the peer: there is none to report to."""
 
 
 class NotTakenError(Exception):
@@ -89,10 +98,13 @@ class CommitmentQueue:
         self._turns = asyncio.Semaphore(_AT_ONCE)
         self._tasks: dict[asyncio.Task[None], Commitment] = {}
 
-    @property
-    def is_full(self) -> bool:
+    def has_room(self, instance_count: int) -> bool:
         """See ``Queue``."""
-        return len(self._tasks) >= self._settings.commitment_requests
+        waiting = sum(len(commitment.references) for commitment in self._tasks.values())
+        return (
+            len(self._tasks) < self._settings.commitment_requests
+            and waiting + instance_count <= self._settings.commitment_instances
+        )
 
     def add(self, commitment: Commitment, asker: Asker | None) -> None:
         """See ``Queue``."""
@@ -138,6 +150,9 @@ class CommitmentQueue:
                 await self._report(commitment, found, asker)
             except (NotTakenError, ServiceCallError, DicomError) as error:
                 logs.get_logger().warning(LATER, error_type=type(error).__name__)
+            except NobodyError:
+                logs.get_logger().warning(GIVEN_UP, rule="PEER_OUTSIDE")
+                break
             else:
                 logs.get_logger().info(REPORTED, count=len(commitment.references) - len(found))
                 break
@@ -153,7 +168,15 @@ class CommitmentQueue:
             # What was acknowledged may still wait in the journal: it would seem unknown.
             raise NotTakenError
         async with self._turns:
-            return await failures(commitment.references, self._around.store)
+            entry_id = await self._around.recorder.begin(
+                method_of("N_ACTION"),
+                AuditAction.AUDIT_ACTION_COMMIT_STORAGE,
+                subject_of(commitment.ae_title),
+                None,
+            )
+            found = await failures(commitment.references, self._around.store)
+            await self._around.recorder.end(entry_id, "DATA_LOSS" if found else "OK", "")
+            return found
 
     async def _report(
         self,
@@ -178,8 +201,8 @@ class CommitmentQueue:
 
     async def _report_there(self, commitment: Commitment, found: Mapping[Reference, int]) -> None:
         peer = await self._around.peers.find(commitment.ae_title)
-        if peer is None:
-            raise NotTakenError
+        if peer is None or not peer.inside:
+            raise NobodyError
         try:
             async with associated(peer, [_OFFER], self._around.outgoing) as link:
                 for context in link.contexts.values():
@@ -187,7 +210,7 @@ class CommitmentQueue:
                     status = await link.report(context.context_id, _WELL_KNOWN, event, data_set)
                     if status == 0:
                         return
-        except (*_ENDS, NotReachedError, OutsideError) as error:
+        except (*_ENDS, NotReachedError) as error:
             raise NotTakenError from error
         raise NotTakenError
 

@@ -44,9 +44,8 @@ class Asker:
 class Queue(Protocol):
     """Who answers requests that were taken."""
 
-    @property
-    def is_full(self) -> bool:
-        """Whether no more are taken now."""
+    def has_room(self, instance_count: int) -> bool:
+        """Tell whether a request for so many instances is taken now."""
         ...
 
     def add(self, commitment: Commitment, asker: Asker | None) -> None:
@@ -82,12 +81,12 @@ class CommitmentService:
             return Reply(NO_SUCH_INSTANCE)
         if request.command.number(ACTION_TYPE_ID, 0) != REQUEST:
             return Reply(NO_SUCH_ACTION)
-        if self._queue.is_full:
-            return Reply(NO_ROOM)
         try:
             uid, references = read_request(request.data_set, request.context.transfer_syntax)
         except DicomError as error:
             return Reply(Status(_INVALID_ARGUMENT, f"{error.field}: {error.rule}"))
+        if not self._queue.has_room(len(references)):
+            return Reply(NO_ROOM)
         commitment = Commitment(new_id(), uid, request.source.calling_ae_title, references)
         try:
             await asyncio.to_thread(self._folder.keep, commitment)

@@ -16,7 +16,7 @@ class Registry(Protocol):
     """The registry of peers as it is asked here."""
 
     async def is_inside(self, ae_title: str, address: str) -> bool:
-        """Tell whether identified data may go to a caller; keeps those to whom it may not.
+        """Tell whether identified data may go to a caller.
 
         Raises:
             ServiceCallError: It cannot be asked.

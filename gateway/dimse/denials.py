@@ -68,7 +68,7 @@ class AuditedDenials:
     async def _write(self, operation: str, ae_title: str) -> None:
         try:
             await self._recorder.deny(
-                _METHOD.format(operation),
+                method_of(operation),
                 AuditAction.AUDIT_ACTION_SIGN_IN,
                 subject_of(ae_title),
                 None,
@@ -76,6 +76,11 @@ class AuditedDenials:
             )
         except ServiceCallError as error:
             logs.get_logger().error(NOT_AUDITED, **logs.failure(error))
+
+
+def method_of(operation: str) -> str:
+    """Return the name of an operation in the audit trail, such as "/dicom.Dimse/C_FIND"."""
+    return _METHOD.format(operation)
 
 
 def subject_of(ae_title: str) -> str:

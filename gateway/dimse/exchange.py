@@ -12,6 +12,7 @@ from gateway.dimse.link import Link
 from gateway.dimse.negotiation import ContextResult
 from gateway.dimse.service import Provider, Request
 from services.runtime import logs
+from services.runtime.correlation import set_correlation_id
 
 FAILED: Final = "service.failed"
 UNABLE_TO_PROCESS: Final = Status(0xC000, "unable to process")
@@ -81,6 +82,8 @@ async def serve(provider: Provider, request: Request, link: Link) -> Reply:
 
 
 async def _served(provider: Provider, request: Request, link: Link) -> Reply:
+    # The coordinator's own entries of what is asked for here carry it.
+    set_correlation_id(request.source.association_id)
     try:
         return await provider.serve(request, Exchange(request, link))
     except _ENDS:

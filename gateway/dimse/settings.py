@@ -26,6 +26,7 @@ class DicomSettings(BaseSettings):
         recent_associations: How many ended associations the flight recorder keeps.
         recent_messages: How many messages it keeps of each, the last ones.
         commitment_requests: Requests for storage commitment that may wait.
+        commitment_instances: Instances that these may name together.
         commitment_same_association_s: Time after which a report is sent on the association that
             asked for it, if it still stands.
         commitment_first_retry_s: Time until a report is tried again; it doubles each time.
@@ -45,6 +46,7 @@ class DicomSettings(BaseSettings):
     recent_associations: int = Field(default=100, ge=0, le=10_000)
     recent_messages: int = Field(default=50, ge=1, le=1_000)
     commitment_requests: int = Field(default=1_000, ge=1)
+    commitment_instances: int = Field(default=200_000, ge=1)
     commitment_same_association_s: float = Field(default=0.5, ge=0)
     commitment_first_retry_s: float = Field(default=2.0, gt=0)
     commitment_longest_retry_s: float = Field(default=600.0, gt=0)

@@ -25,7 +25,8 @@ WRITTEN: Final = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
 """What an instance is recoded to for a peer that does not take its own transfer syntax."""
 NOT_READ: Final = (OSError, ServiceError, ServiceCallError, DicomError)
 """What reading an instance fails with."""
-MOST: Final = 200_000
+MOST: Final = 50_000
+"""Instances of one selection; each takes about half a kibibyte here."""
 _HELD_BYTES: Final = 8 << 20
 _META_BYTES: Final = 4 << 10
 

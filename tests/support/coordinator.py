@@ -154,18 +154,37 @@ class ConversionDouble(conversion_grpc.ConversionServiceServicer):
 
 @dataclass
 class AuditDouble(audit_grpc.AuditServiceServicer):
-    """Keeps the entries of calls that were denied."""
+    """Keeps the entries of calls that were denied, and of others by their id, with their end."""
 
     denied: list[audit_pb.Entry] = field(default_factory=list)
+    begun: dict[str, audit_pb.Entry] = field(default_factory=dict)
+    ended: dict[str, audit_pb.Outcome] = field(default_factory=dict)
+
+    def outcomes(self) -> list[tuple[str, str, str]]:
+        """Return method, subject and code of each call, in order."""
+        return [
+            (entry.method, entry.subject, self.ended[entry_id].code)
+            for entry_id, entry in self.begun.items()
+            if entry_id in self.ended
+        ]
 
     async def BeginCall(  # noqa: N802 -- name of the contract
         self, request: audit_pb.BeginCallRequest, context: Context
     ) -> audit_pb.BeginCallResponse:
+        checked_entry(request.entry)
         if request.HasField("outcome"):
-            checked_entry(request.entry)
             checked_outcome(request.outcome)
             self.denied.append(request.entry)
+        else:
+            self.begun[request.entry.entry_id] = request.entry
         return audit_pb.BeginCallResponse()
+
+    async def EndCall(  # noqa: N802 -- name of the contract
+        self, request: audit_pb.EndCallRequest, context: Context
+    ) -> audit_pb.EndCallResponse:
+        checked_outcome(request.outcome)
+        self.ended[request.entry_id] = request.outcome
+        return audit_pb.EndCallResponse()
 
 
 @dataclass

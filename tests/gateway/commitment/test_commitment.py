@@ -97,6 +97,20 @@ async def test_what_is_stored_is_committed_to(start_gateway: Start, syntax: str)
     ]
     assert "FailedSOPSequence" not in event
     await until(lambda: kept(gateway) == [])
+    assert gateway.coordinator.audit.outcomes() == [("/dicom.Dimse/N_ACTION", "ae.TESTSCU", "OK")]
+
+
+async def test_more_than_may_wait_is_refused(start_gateway: Start) -> None:
+    gateway = await start_gateway(dicom=DicomSettings(commitment_instances=2))
+    names = [(CT, f"1.2.3.{number}") for number in range(3)]
+
+    def run() -> int:
+        with Requester(gateway.port) as scu:
+            scu.associate([(1, PUSH_MODEL, (EXPLICIT,))])
+            return ask(scu, action(names))
+
+    assert await asyncio.to_thread(run) == 0x0213
+    assert kept(gateway) == []
 
 
 async def test_what_is_not_as_it_was_is_told_with_its_reason(start_gateway: Start) -> None:
@@ -259,10 +273,9 @@ async def test_nothing_is_reported_to_an_address_that_is_outside(start_gateway: 
     async with ReportingPeer() as peer:
         gateway.coordinator.peers.add("TESTSCU", peer.port, trust_zone=2)
         await asyncio.to_thread(leave)
-        await asyncio.sleep(0.5)
+        await until(lambda: kept(gateway) == [])
 
         assert peer.reports.empty()
-    assert len(kept(gateway)) == 1
 
 
 @pytest.mark.parametrize(

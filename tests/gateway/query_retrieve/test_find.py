@@ -172,6 +172,7 @@ async def test_a_patient_is_found_in_the_patient_root(start_gateway: Start) -> N
     found = pending.decoded()
     assert (found.PatientID, found.NumberOfPatientRelatedStudies) == ("4711", 3)
     assert gateway.coordinator.archive.queries[0].level == archive.QUERY_LEVEL_PATIENT
+    assert gateway.coordinator.audit.outcomes() == [("/dicom.Dimse/C_FIND", "ae.TESTSCU", "OK")]
 
 
 async def test_a_key_that_we_do_not_know_comes_back_empty_and_is_told(
@@ -271,6 +272,9 @@ async def test_whoever_nobody_registered_is_told_nothing(start_gateway: Start) -
 
     assert unknown.status == 0x0124
     assert gateway.coordinator.archive.queries == []
+    assert gateway.coordinator.audit.outcomes() == [
+        ("/dicom.Dimse/C_FIND", "ae.TESTSCU", "PERMISSION_DENIED")
+    ]
 
 
 @pytest.mark.parametrize(
