@@ -63,6 +63,7 @@ def test_the_page_says_how_completeness_is_known_and_lets_a_person_decide(
     expect(older).to_contain_text("3 steps of older generations")
 
 
+@pytest.mark.soak
 def test_the_page_tells_open_associations_and_a_sender_that_died(
     visitor: Visitor, stack: RunningStack
 ) -> None:
