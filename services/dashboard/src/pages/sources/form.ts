@@ -1,6 +1,7 @@
 // What a person fills in of a source, as messages and back.
 import { create } from "@bufbuild/protobuf";
 import {
+  type Filter,
   FilterSchema,
   type Schedule,
   ScheduleSchema,
@@ -41,29 +42,54 @@ export function kindOf(spec: SourceSpec | undefined): Kind {
   return spec?.kind.case ?? "watchFolder";
 }
 
+const NEW: SourceForm = {
+  name: "",
+  kind: "watchFolder",
+  daily: false,
+  interval: "60",
+  times: "02:00",
+  zone: "",
+  path: "",
+  settle: "5",
+  deleteStored: false,
+  peerId: "",
+  restPath: "",
+  reconcile: "24",
+  modalities: "",
+  days: "2",
+  useGet: false,
+};
+
 /** The form of a source; without one, of a new one. */
 export function formOf(source?: Source): SourceForm {
   const spec = source?.spec;
-  const when = spec?.schedule?.when;
-  const kind = spec?.kind;
-  const filter = kind?.case === "qido" || kind?.case === "dimse" ? kind.value.filter : undefined;
-  return {
-    name: spec?.name ?? "",
-    kind: kindOf(spec),
-    daily: when?.case === "daily",
-    interval: when?.case === "intervalS" ? String(when.value) : "60",
-    times: when?.case === "daily" ? when.value.times.join(", ") : "02:00",
-    zone: when?.case === "daily" ? when.value.timeZone : "",
-    path: kind?.case === "watchFolder" ? kind.value.path : "",
-    settle: kind?.case === "watchFolder" ? String(kind.value.settleS) : "5",
-    deleteStored: kind?.case === "watchFolder" && kind.value.deleteStored,
-    peerId: kind?.value !== undefined && "peerId" in kind.value ? kind.value.peerId : "",
-    restPath: kind?.case === "orthanc" ? kind.value.restPath : "",
-    reconcile: kind?.case === "orthanc" ? String(kind.value.reconcileEveryH) : "24",
-    modalities: filter?.modalities.join(", ") ?? "",
-    days: String(filter?.daysBack ?? 2),
-    useGet: kind?.case === "dimse" && kind.value.useGet,
-  };
+  if (spec === undefined) return { ...NEW };
+  return { ...NEW, name: spec.name, kind: kindOf(spec), ...whenOf(spec.schedule), ...whatOf(spec) };
+}
+
+function whenOf(schedule: Schedule | undefined): Partial<SourceForm> {
+  const when = schedule?.when;
+  if (when?.case === "daily") return { daily: true, times: when.value.times.join(", "), zone: when.value.timeZone };
+  return when?.case === "intervalS" ? { interval: String(when.value) } : {};
+}
+
+function whatOf({ kind }: SourceSpec): Partial<SourceForm> {
+  switch (kind.case) {
+    case "watchFolder":
+      return { path: kind.value.path, settle: String(kind.value.settleS), deleteStored: kind.value.deleteStored };
+    case "orthanc":
+      return { peerId: kind.value.peerId, restPath: kind.value.restPath, reconcile: String(kind.value.reconcileEveryH) };
+    case "qido":
+      return { peerId: kind.value.peerId, ...whichOf(kind.value.filter) };
+    case "dimse":
+      return { peerId: kind.value.peerId, useGet: kind.value.useGet, ...whichOf(kind.value.filter) };
+    default:
+      return {};
+  }
+}
+
+function whichOf(filter: Filter | undefined): Partial<SourceForm> {
+  return filter === undefined ? {} : { modalities: filter.modalities.join(", "), days: String(filter.daysBack) };
 }
 
 /** What is wrong before anybody is asked, by the path of the field in the request. */
