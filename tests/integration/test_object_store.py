@@ -27,7 +27,7 @@ from services.dicom.phantoms.series import PhantomStudy, write_series
 from services.runtime.client import MeshChannel
 from tests.support.dcmtk import require_dcmtk, storescu
 from tests.support.object_stores import BUCKET, ObjectServer, s3
-from tests.support.running_stack import RunningStack
+from tests.support.running_stack import RunningStack, data_folder
 from tests.support.studies import operator_channel, results, settled
 
 pytestmark = [pytest.mark.stack, pytest.mark.dcmtk, pytest.mark.soak]
@@ -123,6 +123,42 @@ def test_a_scrub_reads_the_object_store(stack: RunningStack) -> None:
     assert done.returncode == 0, done.stderr
     assert int(found["scrub"]["checked_count"]) >= SLICES
     assert found["damages"] == []
+
+
+async def test_a_backup_of_it_is_restored_into_an_object_store(
+    stack: RunningStack, server: ObjectServer, tmp_path: Path
+) -> None:
+    study = PhantomStudy()
+    (tmp_path / "files").mkdir()
+    write_series(ChestCtPhantom(7, shape=(SLICES, 48, 48)), tmp_path / "files", study)
+    storescu(stack.dicom_port, [tmp_path / "files"], "+sd")
+    async with operator_channel(stack) as channel:
+        found = await settled(channel, study.study_instance_uid)
+        before = await _fetched(channel, found.study_id)
+    data, other = data_folder(), server.url.replace("/site", "/other")
+    folder = str(tmp_path / "backup")
+
+    made = _command(server, "backup", folder, "--data", str(stack.data))
+    restored = _command(server, "restore", folder, "--data", str(data), "--blobs", other)
+
+    assert made["damaged"] == restored["damaged"] == []
+    assert made["copied_count"] == restored["copied_count"] > SLICES
+    arguments = ("--blobs", other, "--without", "triton")
+    with RunningStack(data=data, arguments=arguments, environ=dict(server.environ)) as again:
+        async with operator_channel(again) as channel:
+            assert await _fetched(channel, found.study_id) == before
+
+
+def _command(server: ObjectServer, *arguments: str) -> Any:
+    done = subprocess.run(
+        [sys.executable, "-m", "services.cli", *arguments, "--json"],
+        capture_output=True,
+        timeout=200,
+        check=False,
+        env={**os.environ, **server.environ},
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 async def _collected(channel: MeshChannel) -> storage_pb.Collection:

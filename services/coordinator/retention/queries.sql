@@ -57,20 +57,21 @@ ORDER BY s.first_receive_time, s.study_id
 LIMIT $4;
 
 -- rule_reach: how much a rule would delete, and how much is old enough and held
-SELECT count(*) FILTER (WHERE h.study_id IS NULL) AS study_count,
-       count(*) FILTER (WHERE h.study_id IS NOT NULL) AS held_count,
-       coalesce(sum(i.instances) FILTER (WHERE h.study_id IS NULL), 0)::bigint AS instance_count,
-       coalesce(sum(i.bytes) FILTER (WHERE h.study_id IS NULL), 0)::bigint AS size_bytes
-FROM archive.study AS s
-LEFT JOIN retention.hold AS h ON h.study_id = s.study_id
-CROSS JOIN LATERAL (
-    SELECT count(*) AS instances, sum(size_bytes) AS bytes
-    FROM archive.instance AS one WHERE one.study_id = s.study_id
-) AS i
-WHERE s.state = 'ready'
-  AND (cardinality($1::text[]) = 0
-       OR (cardinality(s.modalities) > 0 AND s.modalities <@ $1::text[]))
-  AND CASE WHEN $2 = 'received' THEN s.last_receive_time <= now() - make_interval(days => $3)
-           ELSE s.study_day <> ''
-                AND s.study_day <= to_char(now() - make_interval(days => $3), 'YYYYMMDD')
-      END;
+WITH old AS MATERIALIZED (
+    SELECT s.study_id, s.instance_count, h.study_id IS NOT NULL AS held
+    FROM archive.study AS s LEFT JOIN retention.hold AS h USING (study_id)
+    WHERE s.state = 'ready'
+      AND (cardinality($1::text[]) = 0
+           OR (cardinality(s.modalities) > 0 AND s.modalities <@ $1::text[]))
+      AND CASE WHEN $2 = 'received' THEN s.last_receive_time <= now() - make_interval(days => $3)
+               ELSE s.study_day <> ''
+                    AND s.study_day <= to_char(now() - make_interval(days => $3), 'YYYYMMDD')
+          END
+)
+SELECT count(*) FILTER (WHERE NOT held) AS study_count,
+       count(*) FILTER (WHERE held) AS held_count,
+       coalesce(sum(instance_count) FILTER (WHERE NOT held), 0)::bigint AS instance_count,
+       (SELECT coalesce(sum(i.size_bytes), 0)
+        FROM archive.instance AS i JOIN old USING (study_id) WHERE NOT old.held)::bigint
+           AS size_bytes
+FROM old;
