@@ -9,7 +9,7 @@ BASE ?= origin/main
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup web ohif demo up test soak check bench protos locks format clean
+.PHONY: help setup web ohif demo up test soak check bench deid-score protos locks format clean
 .PHONY: check-format check-types check-imports check-contracts check-generated check-licenses check-docs check-web
 
 help: ## list the targets
@@ -60,6 +60,9 @@ soak: setup ## the tests that take minutes each: faults, fuzzing, large numbers
 
 bench: setup ## measure against the peers and write docs/benchmarks.md
 	python -m scripts.bench $(ARGS)
+
+deid-score: setup ## score de-identification on a synthetic corpus, beside other tools
+	python -m scripts.deid_score $(ARGS)
 
 check: check-format check-types check-imports check-contracts check-generated check-licenses check-docs check-web ## everything that can be said without running it
 
