@@ -25,7 +25,7 @@ _CANCELLED: Final = 0xFE00
 _LIMITS: Final = Limits(max_elements=10_000, max_item_elements=2_000, max_depth=8)
 _MESSAGE_ID: Final = 1
 _MOST_WAITING: Final = 256
-_LATE_MATCHES: Final = 1_000
+_LATE_MATCHES: Final = 100
 _POLL_S: Final = 0.01
 _RULES: Final = {
     0xA700: "out of resources",

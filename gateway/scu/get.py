@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -71,7 +72,11 @@ def get(
 
     handlers = [(evt.EVT_C_STORE, stored)]
     most = max_file_bytes + (1 << 20)
-    with caller.line(called, offers, outlet, max_message_bytes=most, handlers=handlers) as line:
+    with (
+        ExitStack() as stack,
+        caller.line(called, offers, outlet, max_message_bytes=most, handlers=handlers) as line,
+    ):
+        stack.callback(_drop_half, line.association.dimse)
         for status, _ in line.association.send_c_get(identifier, model.get_class):
             code = status.get("Status")
             if code is None:
@@ -93,6 +98,14 @@ def storage_offers(sop_class_uids: Sequence[str]) -> list[Offer]:
             break
         offers += [Offer(uid, (syntax,), as_provider=True) for uid in sop_class_uids]
     return offers
+
+
+def _drop_half(provider: Any) -> None:
+    """Remove the file of an instance that was arriving as the association ended."""
+    file = getattr(provider.message, "_data_set_file", None)
+    if file is not None:
+        file.close()
+        Path(file.name).unlink(missing_ok=True)
 
 
 def _progress(status: Any) -> GetProgress:

@@ -62,7 +62,7 @@ class Sending:
             LimitExceededError: Too many exchanges at once, or too many instances.
             DependencyUnavailableError: The archive cannot be asked.
         """
-        recipient.peer.require_dimse()
+        Recipient(recipient.peer).peer.require_dimse()
         with self.turns.one():
             selected = await select(self.archive, selection)
             yield Total(len(selected))

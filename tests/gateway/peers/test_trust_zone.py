@@ -1,0 +1,174 @@
+"""Nothing identified goes to a peer that is not inside, by whichever way."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import gateway
+from gateway.dicomweb_client.client import DicomWebClient
+from gateway.dicomweb_client.search import Search, SearchLevel
+from gateway.outgoing import OutsideError, associated
+from gateway.peers.errors import PeerOutsideError
+from gateway.peers.peer import DimseAddress, Peer, Recipient, WebAddress
+from gateway.scu.client import DimseClient
+from gateway.scu.find import Query
+from gateway.scu.identifier import Key, Level, Model, RetrieveKeys, check_outside
+from gateway.scu.sending import Sending
+from gateway.scu.store import StoreUser
+from heimdallr.access.v1 import options_pb2
+from heimdallr.access.v1.audit_action_pb2 import AuditAction
+from services.runtime.contracts import full_method, service_contracts
+from tests.gateway.peers.conftest import MakeClient, collected
+
+OUTSIDE = Peer(
+    "01a1fe91-66c6-71ab-8cc9-5ddfcb0bb29e",
+    "cloud",
+    inside=False,
+    dimse=DimseAddress("CLOUD", "127.0.0.1", 9),
+    web=WebAddress("http://127.0.0.1:9/dicom-web"),
+)
+SENDING_CALLS = {
+    "/heimdallr.dimse.v1.DimseService/StoreInstances",
+    "/heimdallr.dicomweb.v1.DicomWebClientService/StoreInstances",
+}
+"""Calls by which instances leave: whoever adds one adds its test below."""
+SENDING_FUNCTIONS = {
+    "gateway.dicomweb_client.client.DicomWebClient.store",
+    "gateway.scu.client.DimseClient.move",
+    "gateway.scu.sending.Sending.send",
+    "gateway.scu.store.StoreUser.send",
+}
+"""Functions that take somebody to send to."""
+
+
+def every_function() -> Iterator[tuple[str, Any]]:
+    for info in pkgutil.walk_packages(gateway.__path__, "gateway."):
+        if info.name.endswith("__main__"):
+            continue
+        module = importlib.import_module(info.name)
+        for holder in (module, *(k for _, k in inspect.getmembers(module, inspect.isclass))):
+            for name, found in inspect.getmembers(holder, inspect.isfunction):
+                if found.__module__ == info.name:
+                    yield f"{found.__module__}.{found.__qualname__}", (name, found)
+
+
+def test_there_is_no_recipient_outside() -> None:
+    with pytest.raises(PeerOutsideError):
+        Recipient(OUTSIDE)
+
+
+def test_the_calls_that_send_are_known() -> None:
+    sending = {
+        full_method(method)
+        for service in service_contracts()
+        for method in service.methods
+        if method.GetOptions().Extensions[options_pb2.audit_action]
+        == AuditAction.AUDIT_ACTION_SEND_TO_PEER
+    }
+
+    assert sending == SENDING_CALLS
+
+
+def test_whoever_sends_takes_a_recipient() -> None:
+    takers = {
+        path
+        for path, (name, found) in every_function()
+        if not name.startswith("_")
+        and any("Recipient" in str(kind) for kind in inspect.get_annotations(found).values())
+    }
+
+    assert takers == SENDING_FUNCTIONS
+
+
+def test_stored_bytes_are_read_for_those_who_check() -> None:
+    """Each module that speaks to a peer and reads what is stored is one that checks."""
+    readers = set()
+    for info in pkgutil.walk_packages(gateway.__path__, "gateway."):
+        if info.name.endswith("__main__"):
+            continue
+        source = inspect.getsource(importlib.import_module(info.name))
+        calls = "link.store(" in source or "session.post(" in source or "responder.store(" in source
+        if calls and ".data_set(" in source:
+            readers.add(info.name)
+
+    assert readers == {
+        "gateway.dicomweb_client.store",  # a `Recipient` reaches it
+        "gateway.query_retrieve.destination",  # `associated` refuses
+        "gateway.query_retrieve.get",  # its caller is looked up in the registry
+        "gateway.scu.store",  # takes a `Recipient`
+    }
+
+
+@pytest.mark.parametrize("send", [StoreUser.send, Sending.send, DicomWebClient.store])
+async def test_a_recipient_that_was_forged_is_found_out(send: Any) -> None:
+    forged = object.__new__(Recipient)
+    object.__setattr__(forged, "peer", OUTSIDE)
+    sender = object.__new__(
+        {StoreUser.send: StoreUser, Sending.send: Sending}.get(send, DicomWebClient)
+    )
+    rest = ([],) if send is StoreUser.send else (None, None) if send is Sending.send else (None,)
+
+    with pytest.raises(PeerOutsideError):
+        await collected(send(sender, forged, *rest))
+
+
+async def test_sub_operations_of_a_move_go_to_no_outsider() -> None:
+    from gateway.registry import DimsePeer
+
+    peer = DimsePeer("id", False, True, "CLOUD", "127.0.0.1", 9)
+    with pytest.raises(OutsideError):
+        async with associated(peer, [], None):  # type: ignore[arg-type] -- never looked at
+            pytest.fail("an association with an outsider")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        Key("PatientName", "DOE*"),
+        Key("PatientID", "1"),
+        Key("00100020", "1"),
+        Key("AccessionNumber", "A1"),
+        Key("StudyDescription", "of DOE"),
+        Key("ReferringPhysicianName", "X"),
+        Key("ReferencedPatientSequence.ReferencedSOPInstanceUID", "1.2"),
+        Key("00091001", "private"),
+    ],
+)
+async def test_a_key_that_could_tell_who_somebody_is_goes_to_no_outsider(
+    make_client: MakeClient, key: Key
+) -> None:
+    client = make_client()
+    web = DicomWebClient(None, None, None, None, None)  # type: ignore[arg-type] -- refused before
+
+    with pytest.raises(PeerOutsideError):
+        await collected(client.find(OUTSIDE, Query(Model.STUDY_ROOT, Level.STUDY, [key])))
+    with pytest.raises(PeerOutsideError):
+        await collected(web.search(OUTSIDE, Search(SearchLevel.STUDIES, keys=[key])))
+
+
+async def test_a_patient_is_retrieved_from_no_outsider_by_id(make_client: MakeClient) -> None:
+    client: DimseClient = make_client()
+    keys = RetrieveKeys(Level.PATIENT, patient_id="DOE-1")
+
+    for call in (client.get, client.move):
+        with pytest.raises(PeerOutsideError):
+            await collected(call(OUTSIDE, Model.PATIENT_ROOT, keys))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        Key("StudyInstanceUID", "1.2"),
+        Key("Modality", "CT"),
+        Key("PatientName"),
+        Key("PatientID", "*"),
+    ],
+)
+def test_what_tells_nobody_may_be_asked(key: Key) -> None:
+    check_outside(OUTSIDE, [key])
