@@ -9,8 +9,8 @@ from typing import Annotated, Final
 import typer
 from google.protobuf.json_format import MessageToDict
 from rich.console import Console
-from rich.table import Table
 
+from heimdallr.worklist.v1 import performed_step_pb2 as performed_pb
 from heimdallr.worklist.v1 import scheduled_step_pb2 as step_pb
 from heimdallr.worklist.v1 import worklist_service_pb2 as pb
 from heimdallr.worklist.v1.worklist_service_pb2_grpc import WorklistServiceStub
@@ -23,7 +23,7 @@ from services.cli.connection import (
     print_json,
     run,
 )
-from services.cli.tables import literal
+from services.cli.worklist_tables import performed_table, steps_table
 
 worklist = typer.Typer(
     name="worklist", no_args_is_help=True, help="What modalities are to do, and have done."
@@ -32,6 +32,11 @@ worklist = typer.Typer(
 _STATES: Final = {
     name.removeprefix("SCHEDULED_STEP_STATE_").lower(): value
     for name, value in step_pb.ScheduledStepState.items()
+    if value
+}
+_PERFORMED_STATES: Final = {
+    name.removeprefix("PERFORMED_STEP_STATE_").lower().replace("_", "-"): value
+    for name, value in performed_pb.PerformedStepState.items()
     if value
 }
 _STDIN: Final = Path("-")
@@ -144,6 +149,27 @@ def _content(file: Path) -> bytes:
             return opened.read(_MOST_BYTES + 1)
 
 
+@worklist.command("performed")
+def performed(
+    data: DataOption,
+    state: Annotated[
+        str, typer.Option(help=f"Only this state: {', '.join(_PERFORMED_STATES)}.")
+    ] = "",
+    study: Annotated[str, typer.Option(help="Only steps of this Study Instance UID.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=100, help="At most this many.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """List what modalities say they did (MPPS), the latest heard of first."""
+    if state and state.lower() not in _PERFORMED_STATES:
+        raise typer.BadParameter(f"not one of {', '.join(_PERFORMED_STATES)}", param_hint="--state")
+    request = pb.ListPerformedStepsRequest(
+        page_size=limit,
+        state=_PERFORMED_STATES.get(state.lower(), performed_pb.PERFORMED_STEP_STATE_UNSPECIFIED),
+        study_instance_uid=study,
+    )
+    run(_performed(data, request, as_json=as_json))
+
+
 async def _import(
     data: Path | None, request: pb.ImportScheduledStepsRequest, *, as_json: bool
 ) -> int:
@@ -209,28 +235,20 @@ async def _list(data: Path | None, request: pb.ListScheduledStepsRequest, *, as_
     return 0
 
 
-def steps_table(steps: list[step_pb.ScheduledStep]) -> Table:
-    """Return steps, a row each. Text that people typed is shown literally."""
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for name in ("state", "start", "station", "modality", "patient", "accession", "step id"):
-        table.add_column(name, no_wrap=name != "patient")
-    for step in steps:
-        table.add_row(*_cells(step))
-    return table
-
-
-def _cells(step: step_pb.ScheduledStep) -> list[str]:
-    spec = step.spec
-    state = step_pb.ScheduledStepState.Name(step.state).removeprefix("SCHEDULED_STEP_STATE_")
-    return [
-        state.lower(),
-        f"{spec.start_date} {spec.start_time[:4]}",
-        literal(" ".join(spec.scheduled_station_ae_titles)),
-        literal(spec.modality),
-        literal(f"{spec.patient.patient_name} ({spec.patient.patient_id})"),
-        literal(spec.procedure.accession_number),
-        step.scheduled_step_id,
-    ]
+async def _performed(
+    data: Path | None, request: pb.ListPerformedStepsRequest, *, as_json: bool
+) -> int:
+    async with mesh(data) as channel:
+        response = await WorklistServiceStub(channel).ListPerformedSteps(request)
+    if as_json:
+        print_json([MessageToDict(s, preserving_proto_field_name=True) for s in response.steps])
+    elif response.steps:
+        Console(highlight=False).print(performed_table(list(response.steps)))
+    else:
+        typer.echo("No modality has told of a procedure step.")
+    if response.next_page_token and not as_json:
+        typer.echo(f"There are more than {request.page_size}: narrow the list, or --limit.")
+    return 0
 
 
 def _tell_step(step: step_pb.ScheduledStep, done: str, *, as_json: bool) -> None:

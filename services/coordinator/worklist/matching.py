@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Final
 
 from services.coordinator.archive.words import folded
@@ -216,7 +217,12 @@ def _add_station(conditions: _Conditions, match: Match) -> None:
 
 
 def _add_status(conditions: _Conditions, match: Match) -> None:
-    wanted = {_STATUSES[one].value for one in match.values if one in _STATUSES}
+    sought = [one.replace("[", "[[]") for one in (match.wildcard, *match.values)]
+    wanted = {
+        state.value
+        for name, state in _STATUSES.items()
+        if any(fnmatchcase(name, one) for one in sought)
+    }
     conditions.add("state = ANY ({}::text[])", sorted(wanted))
 
 

@@ -8,15 +8,17 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from heimdallr.worklist.v1 import performed_step_pb2 as performed_pb
 from heimdallr.worklist.v1 import scheduled_step_pb2 as step_pb
 from services.cli.__main__ import app
-from services.cli.worklist import steps_table
+from services.cli.worklist_tables import performed_table, steps_table
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (["worklist", "list", "--state", "lost"], "scheduled"),
+        (["worklist", "performed", "--state", "lost"], "in-progress"),
         (["worklist", "import", "nowhere.csv"], "nowhere.csv"),
         (["worklist", "add"], "--patient-id"),
         (["complete", " "], "Study Instance UID"),
@@ -61,3 +63,23 @@ def test_a_list_shows_what_people_typed_as_text() -> None:
     assert "[red]X[/red]\N{REPLACEMENT CHARACTER}[2J (P)" in text
     assert "20260105 0930" in text
     assert "scheduled" in text
+
+
+def test_a_list_of_performed_steps_counts_what_was_made() -> None:
+    series = performed_pb.PerformedSeries(
+        instances=[performed_pb.ReferencedInstance(sop_instance_uid="1.1")] * 2
+    )
+    step = performed_pb.PerformedStep(
+        state=performed_pb.PERFORMED_STEP_STATE_IN_PROGRESS,
+        scheduled=[performed_pb.ScheduledReference(study_instance_uid="1.2.3")] * 2,
+        series=[series, series],
+        performed_station_ae_title="CT1",
+    )
+    console = Console(width=200)
+
+    with console.capture() as shown:
+        console.print(performed_table([step]))
+
+    row = shown.get().splitlines()[1].split()
+    assert row[:2] == ["in", "progress"]
+    assert row[-2:] == ["4", "1.2.3"]

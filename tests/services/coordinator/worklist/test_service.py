@@ -265,6 +265,8 @@ async def test_every_matching_kind_of_the_worklist_finds_what_it_should(
         (both, [values("ScheduledProcedureStepDescription", "Chest")]),
         (both, [values("ScheduledProcedureStepStatus", "SCHEDULED")]),
         ([], [values("ScheduledProcedureStepStatus", "STARTED")]),
+        (both, [wildcard("ScheduledProcedureStepStatus", "SCHED*")]),
+        ([], [wildcard("ScheduledProcedureStepStatus", "[S]*")]),
     ):
         assert await query(worklist, *matches) == expected, matches
 
