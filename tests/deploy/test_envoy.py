@@ -14,9 +14,10 @@ import pytest
 import pytest_asyncio
 
 from services.cli.stack import Stack
-from services.cli.stack.envoy import envoy_program, render, template
+from services.cli.stack.endpoints import Endpoints
+from services.cli.stack.envoy import PROCESSES, envoy_program, render, template
 from services.cli.stack.layout import Layout
-from services.cli.stack.settings import StackSettings
+from services.cli.stack.settings import MtlsSettings, StackSettings
 from tests.support.echo import echo_server
 from tests.support.stack import OUR_PROCESSES, stack_settings
 
@@ -55,6 +56,22 @@ def test_the_configuration_is_valid(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr.decode()
     assert b"deprecated" not in done.stderr.lower()
+
+
+def test_the_configuration_with_mutual_tls_is_valid(tmp_path: Path) -> None:
+    settings = StackSettings(tmp_path, mtls=MtlsSettings(port=8443))
+    layout, config = Layout(tmp_path, tmp_path), tmp_path / "envoy.yaml"
+    endpoints = Endpoints.prepare(layout, settings, PROCESSES)
+    config.write_text(render(template(), layout, settings, endpoints))
+    argv = [str(envoy_program()), "--mode", "validate", "--config-path", str(config)]
+
+    done = subprocess.run(argv, check=False, capture_output=True, timeout=30)
+
+    text = config.read_text()
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"deprecated" not in done.stderr.lower()
+    assert '"require_client_certificate": true' in text
+    assert "coordinator.sock" not in text
 
 
 def test_a_path_with_a_quote_cannot_break_the_configuration(tmp_path: Path) -> None:
