@@ -26,9 +26,9 @@ _MULTIFRAME: Final = "1.2.840.10008.5.1.4.1.1.7.3"
 def _template() -> tuple[bytes, bytes, bytes, bytes]:
     """A CT slice of 512 KiB, and its study, series and instance UID as they stand in it."""
     with tempfile.TemporaryDirectory() as folder:
-        phantom = ChestCtPhantom(1, shape=(1, 512, 512), noise_hu=0.0)
+        phantom = ChestCtPhantom(1, shape=(2, 512, 512), noise_hu=0.0)
         write_series(phantom, Path(folder), PhantomStudy())
-        (path,) = Path(folder).iterdir()
+        path = next(Path(folder).iterdir())
         header = pydicom.dcmread(path, stop_before_pixels=True)
         uids = header.StudyInstanceUID, header.SeriesInstanceUID, header.SOPInstanceUID
         study, series, instance = (uid.encode("ascii") for uid in uids)
