@@ -94,7 +94,7 @@ def _person(chance: random.Random, number: int) -> Person:
 def _study(folder: Path, chance: random.Random, person: Person, name: str) -> Iterator[Answer]:
     study_uid, series_uid, frame_uid = generate_uid(), generate_uid(), generate_uid()
     day = f"20{chance.randrange(10, 25)}{chance.randrange(1, 13):02}{chance.randrange(1, 29):02}"
-    previous = generate_uid()
+    previous = str(generate_uid())
     for index in range(2):
         dataset = ct_instance(study_uid=study_uid, series_uid=series_uid, size=16, number=index)
         dataset.SOPClassUID = UID((CT, MR, DX)[int(name[-1]) + index])
