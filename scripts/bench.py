@@ -1,6 +1,7 @@
 """Measure what the design promises, beside its peers in one run, and write docs/benchmarks.md.
 
-Needs DCMTK (``apt-get install dcmtk``) for the sender and the peer. Takes some five minutes.
+Needs DCMTK (``apt-get install dcmtk``) for the sender and Orthanc (``apt-get install orthanc
+orthanc-dicomweb``) for the peer. Takes some ten minutes.
 """
 
 from __future__ import annotations
@@ -14,16 +15,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psutil
 
-from services.cli.stack.ports import free_ports
 from services.dicom.phantoms.chest_ct import ChestCtPhantom
 from services.dicom.phantoms.series import PhantomStudy, write_series
 from tests.support.dcmtk import dcmtk_tool, storescu
@@ -32,11 +30,7 @@ from tests.support.studies import operator_channel, settled
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = ROOT / "docs" / "benchmarks.md"
-PER_ASSOCIATION: Final = 300
-ASSOCIATIONS: Final = (1, 4)
-CT_SHAPE: Final = (PER_ASSOCIATION, 512, 512)  # 512 KiB of pixels a slice
-
-_NODELAY: Final = os.environ | {"TCP_NODELAY": "1"}
+ROUNDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,115 +53,63 @@ def _tool(name: str) -> str:
     return tool
 
 
-def _draw_series(folder: Path, count: int) -> list[Path]:
-    """Write as many CT series as there are associations, of 512 KiB slices."""
-    folders = []
-    for number in range(count):
-        target = folder / str(number)
-        target.mkdir()
-        phantom = ChestCtPhantom(number, shape=CT_SHAPE, noise_hu=0.0)
-        write_series(phantom, target, PhantomStudy())
-        folders.append(target)
-    return folders
-
-
 def _send(port: int, folder: Path) -> None:
     storescu(port, [folder], "+sd").check_returncode()
 
 
-def _rate(port: int, folders: list[Path]) -> float:
-    """Instances a second that are acknowledged, each folder over its own association."""
-    began = time.perf_counter()
-    with ThreadPoolExecutor(len(folders)) as pool:
-        list(pool.map(lambda folder: _send(port, folder), folders))
-    return len(folders) * PER_ASSOCIATION / (time.perf_counter() - began)
-
-
-def _storescp_rates(folders: list[Path]) -> dict[int, float]:
-    (port,) = free_ports(1)
-    rates = {}
-    for count in ASSOCIATIONS:
-        with tempfile.TemporaryDirectory() as output:
-            options = ["-aet", "PEER", "--fork", "-od", output, str(port)]
-            peer = subprocess.Popen([_tool("storescp"), *options], env=_NODELAY)
-            time.sleep(0.5)
-            rates[count] = _rate(port, folders[:count])
-            stored = sum(1 for _ in Path(output).iterdir())
-            peer.terminate()
-            peer.wait()
-            if stored != count * PER_ASSOCIATION:
-                raise RuntimeError(f"storescp holds {stored} instances")
-    return rates
-
-
-def _our_rates(draw: Callable[[], list[Path]]) -> tuple[dict[int, float], dict[str, float]]:
-    """Rates by number of associations, and CPU seconds per 1,000 instances by process."""
-    rates = {}
-    with RunningStack() as stack:
-        before = _cpu_seconds(stack)
-        for count in ASSOCIATIONS:
-            rates[count] = _rate(stack.dicom_port, draw()[:count])
-        after = _cpu_seconds(stack)
-    sent = sum(ASSOCIATIONS) * PER_ASSOCIATION
-    cpu = {name: 1000 * (after[name] - before[name]) / sent for name in before if name in after}
-    return rates, cpu
-
-
-def _cpu_seconds(stack: RunningStack) -> dict[str, float]:
-    seconds = {}
-    for process in stack.state.processes:
-        if process.pid is None:
-            continue
-        root = psutil.Process(process.pid)
-        times = [p.cpu_times() for p in (root, *root.children(recursive=True))]
-        seconds[process.name] = sum(t.user + t.system for t in times)
-    return seconds
-
-
-def _sequential_fsync_mb_s() -> float:
-    """Megabytes a second of 512 KiB files, each written and fsynced before the next."""
-    block = os.urandom(512 * 1024)
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        began = time.perf_counter()
-        for number in range(200):
-            with (Path(folder) / str(number)).open("wb") as file:
-                file.write(block)
-                file.flush()
-                os.fsync(file.fileno())
-        return 200 * len(block) / 1e6 / (time.perf_counter() - began)
+def _figures(module: str, *arguments: str) -> dict[str, Any]:
+    """Run a benchmark in a process of its own, so that its memory and imports are its own."""
+    output = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    ).stdout
+    figures: dict[str, Any] = json.loads(output[output.index("{") :])
+    return figures
 
 
 def _ingest_rows() -> list[Row]:
-    with tempfile.TemporaryDirectory(dir="/tmp") as work:
-        series = 0
-
-        def draw() -> list[Path]:
-            nonlocal series
-            series += 1
-            folder = Path(work) / str(series)
-            folder.mkdir()
-            return _draw_series(folder, max(ASSOCIATIONS))
-
-        _say("drawing CT series")
-        peers = _storescp_rates(draw())
-        _say(f"storescp {peers}")
-        ours, cpu = _our_rates(draw)
-        _say(f"heimdallr {ours}")
-    rows = [
-        Row(
-            f"C-STORE to durable acknowledgement, 512 KiB CT, {count} association(s)",
-            f"{ours[count]:.0f} instances/s",
-            f"DCMTK storescp, which does not fsync: {peers[count]:.0f}/s; "
-            f"ratio {ours[count] / peers[count]:.2f}",
+    found = _figures("scripts.bench_ingest", str(ROUNDS))
+    if not all(found["holds_what_was_sent"].values()):
+        raise RuntimeError(f"not all hold what was sent: {found['holds_what_was_sent']}")
+    ours, orthanc, storescp = (found["peers"][n] for n in ("heimdallr", "Orthanc", "storescp"))
+    disk = found["disk_files_per_s"]
+    rows = []
+    for count, rate in ours["rate"].items():
+        beside = (
+            f"Orthanc {found['orthanc']} {orthanc['rate'][count]:.0f}/s, "
+            f"ratio {rate / orthanc['rate'][count]:.2f}; storescp, which does not fsync, "
+            f"{storescp['rate'][count]:.0f}/s; {100 * rate / disk:.0f} % of the disk's rate"
         )
-        for count in ASSOCIATIONS
+        what = f"C-STORE to durable acknowledgement, 512 KiB CT, {count} association(s)"
+        rows.append(Row(what, f"{rate:.0f} instances/s", beside))
+        cpu = {**ours["cpu_seconds_per_1000"][count], **orthanc["cpu_seconds_per_1000"][count]}
+        busy = ", ".join(f"{name} {seconds:.2f}" for name, seconds in cpu.items())
+        rows.append(Row(f"CPU seconds per 1,000 of these, {count} association(s)", busy))
+    refused = ours["refused"], orthanc["refused"]
+    rows.append(Row("Associations refused: ours, Orthanc's", f"{refused[0]}, {refused[1]}"))
+    held = f"{found['instances']:,} instances with the pixels that were sent, all three"
+    rows.append(Row("Held after it", held))
+    rows.append(Row("The disk: 512 KiB files, fsynced one by one", f"{disk:.0f} files/s"))
+    return [*rows, *_mode_rows()]
+
+
+def _mode_rows() -> list[Row]:
+    found = _figures("scripts.bench_ingest_modes")
+    chunks, journal = found["chunks"], found["journal"]
+    cost = f"CPU s per 1,000: gateway {chunks['cpu_gateway_s']:.2f}"
+    cost += f", coordinator {chunks['cpu_coordinator_s']:.2f}"
+    drained = f"sent on at {journal['drained_per_s']:.0f}/s, {journal['bytes_each']:.0f} bytes each"
+    return [
+        Row("The same, 4 associations, as chunks", f"{chunks['per_s']:.0f} instances/s", cost),
+        Row(
+            "The same, 4 associations, coordinator away",
+            f"{journal['per_s']:.0f} instances/s",
+            drained,
+        ),
     ]
-    busy = ", ".join(f"{name} {seconds:.2f}" for name, seconds in cpu.items() if seconds >= 0.01)
-    rows.append(Row("CPU seconds per 1,000 instances, by process", busy))
-    rows.append(
-        Row("The disk: 512 KiB files, fsynced one by one", f"{_sequential_fsync_mb_s():.0f} MB/s")
-    )
-    return rows
 
 
 def _memory_mb(stack: RunningStack) -> dict[str, float]:
@@ -214,14 +156,7 @@ def _stack_rows() -> list[Row]:
 
 
 def _queue_rows() -> list[Row]:
-    output = subprocess.run(
-        [sys.executable, "-m", "scripts.bench_queue"],
-        check=True,
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-    ).stdout
-    figures: dict[str, float] = json.loads(output[output.index("{") :])
+    figures = _figures("scripts.bench_queue")
     return [
         Row(f"Queue, 100,000 pending stages: {name.replace('_', ' ')}", f"{value:,.6g}")
         for name, value in figures.items()
