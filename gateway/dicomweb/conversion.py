@@ -8,6 +8,7 @@ from typing import Final
 import grpc
 
 from gateway.dicomweb.problems import problems
+from gateway.dicomweb.render_stream import RenderStream
 from heimdallr.conversion.v1 import conversion_service_pb2 as pb
 from heimdallr.conversion.v1.conversion_service_pb2_grpc import ConversionServiceStub
 from services.runtime.blob_messages import blob_to_proto
@@ -25,6 +26,7 @@ class Conversion:
 
     def __init__(self, own: grpc.aio.Channel) -> None:
         self._stub = ConversionServiceStub(own)
+        self._pictures = RenderStream(self._stub.RenderFrames)
 
     async def render(self, request: pb.RenderFrameRequest) -> bytes:
         """Return a picture.
@@ -33,8 +35,7 @@ class Conversion:
             Problem: It cannot be made.
         """
         with problems():
-            call = self._stub.RenderFrame(request, timeout=_TIMEOUT_S)
-            return b"".join([part.data async for part in call])
+            return await self._pictures.render(request)
 
     async def decoded(self, blob: BlobRef, frames: Sequence[int]) -> AsyncIterator[bytes]:
         """Yield frames, numbered from 1, as native little endian pixels.

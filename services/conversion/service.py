@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Final
@@ -22,6 +22,7 @@ from services.conversion.metadata import MEDIA_TYPE, write_metadata
 from services.conversion.metrics import StepClock
 from services.conversion.previews import Picture
 from services.conversion.provenance import Clock
+from services.conversion.render_stream import RenderStream
 from services.conversion.selection import select
 from services.conversion.series import Refusal
 from services.conversion.settings import ConversionSettings
@@ -41,6 +42,7 @@ SelectContext = grpc.aio.ServicerContext[pb.SelectSeriesRequest, pb.SelectSeries
 DescribeContext = grpc.aio.ServicerContext[pb.DescribeSeriesRequest, pb.DescribeSeriesResponse]
 ConvertContext = grpc.aio.ServicerContext[pb.ConvertSeriesRequest, pb.ConvertSeriesResponse]
 RenderContext = grpc.aio.ServicerContext[pb.RenderFrameRequest, pb.RenderFrameResponse]
+RenderManyContext = grpc.aio.ServicerContext[pb.RenderFramesRequest, pb.RenderFramesResponse]
 DecodeContext = grpc.aio.ServicerContext[pb.DecodeFramesRequest, pb.DecodeFramesResponse]
 TranscodeContext = grpc.aio.ServicerContext[
     pb.TranscodeInstanceRequest, pb.TranscodeInstanceResponse
@@ -107,12 +109,16 @@ class ConversionService(pb_grpc.ConversionServiceServicer):
         self, request: pb.RenderFrameRequest, context: RenderContext
     ) -> AsyncIterator[pb.RenderFrameResponse]:
         """See ``conversion_service.proto``."""
-        async with (
-            self._images.opened(blob_from_proto(request.blob)) as (path, _),
-            aclosing(self._imaging.run(render_task(request, path))) as chunks,
-        ):
-            async for chunk in chunks:
-                yield pb.RenderFrameResponse(data=chunk.data)
+        async with aclosing(self._rendered(request)) as pieces:
+            async for data in pieces:
+                yield pb.RenderFrameResponse(data=data)
+
+    async def RenderFrames(
+        self, request_iterator: AsyncIterator[pb.RenderFramesRequest], context: RenderManyContext
+    ) -> AsyncIterator[pb.RenderFramesResponse]:
+        """See ``conversion_service.proto``."""
+        async for answer in RenderStream(self._rendered).answers(request_iterator):
+            yield answer
 
     async def DecodeFrames(
         self, request: pb.DecodeFramesRequest, context: DecodeContext
@@ -141,6 +147,14 @@ class ConversionService(pb_grpc.ConversionServiceServicer):
             with target.open("rb") as file:
                 while data := await asyncio.to_thread(file.read, CHUNK_BYTES):
                     yield pb.TranscodeInstanceResponse(data=data)
+
+    async def _rendered(self, request: pb.RenderFrameRequest) -> AsyncGenerator[bytes, None]:
+        async with (
+            self._images.opened(blob_from_proto(request.blob)) as (path, _),
+            aclosing(self._imaging.run(render_task(request, path))) as chunks,
+        ):
+            async for chunk in chunks:
+                yield chunk.data
 
     async def close(self) -> None:
         """End the processes that work on pixels."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import re
@@ -348,16 +349,30 @@ async def test_pictures_have_the_window_and_size_asked_for(dicomweb: Dicomweb) -
 async def test_a_picture_is_made_once(dicomweb: Dicomweb) -> None:
     path = await dicomweb.stored(ct_instance())
     _, _, first = await dicomweb.get(f"{path}/rendered")
-    before = len(dicomweb.mesh.trail.entries)
+    stored = dicomweb.index.received.popitem()[1].staged.ref
+    await dicomweb.blobs.delete(stored)
 
     _, _, again = await dicomweb.get(f"{path}/rendered")
 
     assert first == again
-    made = [e for e in dicomweb.mesh.trail.entries[before:] if e.method.endswith("RenderFrame")]
-    assert made == []
     kept = list((dicomweb.folder / "journal/dicomweb-cache").iterdir())
     assert [re.fullmatch("[0-9a-f]{64}", path.name) is not None for path in kept] == [True]
     assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
+
+
+async def test_pictures_are_made_over_one_recorded_stream(dicomweb: Dicomweb) -> None:
+    instances = [ct_instance(study_uid="1.2.3", series_uid="1.2.4", number=n) for n in range(6)]
+    await dicomweb.stored(*instances)
+    plan, _ = await sent(dicomweb, "rtplan.dcm")
+    paths = [path_of(instance) for instance in instances]
+
+    answers = await asyncio.gather(
+        *[dicomweb.get(f"{path}/rendered") for path in (*paths, plan, *paths)]
+    )
+
+    assert [status for status, _, _ in answers] == [200] * 6 + [406] + [200] * 6
+    recorded = [e for e in dicomweb.mesh.trail.entries if "ConversionService" in e.method]
+    assert [entry.method.rpartition("/")[2] for entry in recorded] == ["RenderFrames"]
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ _sym_db = _symbol_database.Default()
 
 
 from heimdallr.access.v1 import options_pb2 as heimdallr_dot_access_dot_v1_dot_options__pb2
+from heimdallr.errors.v1 import error_reason_pb2 as heimdallr_dot_errors_dot_v1_dot_error__reason__pb2
 from heimdallr.imaging.v1 import blob_ref_pb2 as heimdallr_dot_imaging_dot_v1_dot_blob__ref__pb2
 from heimdallr.imaging.v1 import instance_attributes_pb2 as heimdallr_dot_imaging_dot_v1_dot_instance__attributes__pb2
 from heimdallr.imaging.v1 import measurement_pb2 as heimdallr_dot_imaging_dot_v1_dot_measurement__pb2
@@ -31,7 +32,7 @@ from heimdallr.imaging.v1 import provenance_pb2 as heimdallr_dot_imaging_dot_v1_
 from heimdallr.imaging.v1 import volume_pb2 as heimdallr_dot_imaging_dot_v1_dot_volume__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0heimdallr/conversion/v1/conversion_service.proto\x12\x17heimdallr.conversion.v1\x1a!heimdallr/access/v1/options.proto\x1a#heimdallr/imaging/v1/blob_ref.proto\x1a.heimdallr/imaging/v1/instance_attributes.proto\x1a&heimdallr/imaging/v1/measurement.proto\x1a#heimdallr/imaging/v1/progress.proto\x1a%heimdallr/imaging/v1/provenance.proto\x1a!heimdallr/imaging/v1/volume.proto\"b\n\x06Window\x12\x0e\n\x06\x63\x65nter\x18\x01 \x01(\x01\x12\r\n\x05width\x18\x02 \x01(\x01\x12\x39\n\x08\x66unction\x18\x03 \x01(\x0e\x32\'.heimdallr.conversion.v1.WindowFunction\"z\n\x08Viewport\x12\r\n\x05width\x18\x01 \x01(\x05\x12\x0e\n\x06height\x18\x02 \x01(\x05\x12\x10\n\x08source_x\x18\x03 \x01(\x01\x12\x10\n\x08source_y\x18\x04 \x01(\x01\x12\x14\n\x0csource_width\x18\x05 \x01(\x01\x12\x15\n\rsource_height\x18\x06 \x01(\x01\"\xff\x01\n\x12RenderFrameRequest\x12+\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.BlobRef\x12\r\n\x05\x66rame\x18\x02 \x01(\x05\x12\x36\n\x06\x66ormat\x18\x03 \x01(\x0e\x32&.heimdallr.conversion.v1.PictureFormat\x12\x0f\n\x07quality\x18\x04 \x01(\x05\x12/\n\x06window\x18\x05 \x01(\x0b\x32\x1f.heimdallr.conversion.v1.Window\x12\x33\n\x08viewport\x18\x06 \x01(\x0b\x32!.heimdallr.conversion.v1.Viewport\"#\n\x13RenderFrameResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"R\n\x13\x44\x65\x63odeFramesRequest\x12+\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.BlobRef\x12\x0e\n\x06\x66rames\x18\x02 \x03(\x05\"V\n\x14\x44\x65\x63odeFramesResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0c\n\x04last\x18\x02 \x01(\x08\x12\"\n\x1aphotometric_interpretation\x18\x03 \x01(\t\"d\n\x18TranscodeInstanceRequest\x12+\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.BlobRef\x12\x1b\n\x13transfer_syntax_uid\x18\x02 \x01(\t\")\n\x19TranscodeInstanceResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"{\n\x0eSeriesInstance\x12+\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.BlobRef\x12<\n\nattributes\x18\x02 \x01(\x0b\x32(.heimdallr.imaging.v1.InstanceAttributes\"z\n\x0fSeriesCandidate\x12\x11\n\tseries_id\x18\x01 \x01(\t\x12\x16\n\x0einstance_count\x18\x02 \x01(\x05\x12<\n\nattributes\x18\x03 \x01(\x0b\x32(.heimdallr.imaging.v1.InstanceAttributes\"S\n\x13SelectSeriesRequest\x12<\n\ncandidates\x18\x01 \x03(\x0b\x32(.heimdallr.conversion.v1.SeriesCandidate\"L\n\x14SelectSeriesResponse\x12\x34\n\x06scores\x18\x01 \x03(\x0b\x32$.heimdallr.conversion.v1.SeriesScore\"\xa8\x01\n\x0bSeriesScore\x12\x11\n\tseries_id\x18\x01 \x01(\t\x12\x10\n\x08selected\x18\x02 \x01(\x08\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x35\n\x07reasons\x18\x04 \x03(\x0b\x32$.heimdallr.conversion.v1.ScoreReason\x12.\n\x07refusal\x18\x05 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.Refusal\"9\n\x0bScoreReason\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06points\x18\x02 \x01(\x01\x12\x0c\n\x04text\x18\x03 \x01(\t\"g\n\x15\x44\x65scribeSeriesRequest\x12\x12\n\nattempt_id\x18\x01 \x01(\t\x12:\n\tinstances\x18\x02 \x03(\x0b\x32\'.heimdallr.conversion.v1.SeriesInstance\"\xeb\x01\n\x16\x44\x65scribeSeriesResponse\x12/\n\x08metadata\x18\x01 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.BlobRef\x12\x30\n\tthumbnail\x18\x02 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.Preview\x12\x38\n\x11thumbnail_refusal\x18\x03 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.Refusal\x12\x34\n\nprovenance\x18\x04 \x01(\x0b\x32 .heimdallr.imaging.v1.Provenance\"f\n\x14\x43onvertSeriesRequest\x12\x12\n\nattempt_id\x18\x01 \x01(\t\x12:\n\tinstances\x18\x02 \x03(\x0b\x32\'.heimdallr.conversion.v1.SeriesInstance\"\xc1\x01\n\x15\x43onvertSeriesResponse\x12\x32\n\x08progress\x18\x01 \x01(\x0b\x32\x1e.heimdallr.imaging.v1.ProgressH\x00\x12\x39\n\nconversion\x18\x02 \x01(\x0b\x32#.heimdallr.conversion.v1.ConversionH\x00\x12\x30\n\x07refusal\x18\x03 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.RefusalH\x00\x42\x07\n\x05\x65vent\"k\n\nConversion\x12,\n\x06volume\x18\x01 \x01(\x0b\x32\x1c.heimdallr.imaging.v1.Volume\x12/\n\x08previews\x18\x02 \x03(\x0b\x32\x1d.heimdallr.imaging.v1.Preview*`\n\rPictureFormat\x12\x1e\n\x1aPICTURE_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n\x12PICTURE_FORMAT_PNG\x10\x01\x12\x17\n\x13PICTURE_FORMAT_JPEG\x10\x02*\x8c\x01\n\x0eWindowFunction\x12\x1f\n\x1bWINDOW_FUNCTION_UNSPECIFIED\x10\x00\x12\x1a\n\x16WINDOW_FUNCTION_LINEAR\x10\x01\x12 \n\x1cWINDOW_FUNCTION_LINEAR_EXACT\x10\x02\x12\x1b\n\x17WINDOW_FUNCTION_SIGMOID\x10\x03\x32\x8d\x06\n\x11\x43onversionService\x12x\n\x0cSelectSeries\x12,.heimdallr.conversion.v1.SelectSeriesRequest\x1a-.heimdallr.conversion.v1.SelectSeriesResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x05\xf0\xe0\x18\x01\x12~\n\x0e\x44\x65scribeSeries\x12..heimdallr.conversion.v1.DescribeSeriesRequest\x1a/.heimdallr.conversion.v1.DescribeSeriesResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x05\xf0\xe0\x18\n\x12}\n\rConvertSeries\x12-.heimdallr.conversion.v1.ConvertSeriesRequest\x1a..heimdallr.conversion.v1.ConvertSeriesResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x05\xf0\xe0\x18\n0\x01\x12w\n\x0bRenderFrame\x12+.heimdallr.conversion.v1.RenderFrameRequest\x1a,.heimdallr.conversion.v1.RenderFrameResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x05\xf0\xe0\x18\n0\x01\x12z\n\x0c\x44\x65\x63odeFrames\x12,.heimdallr.conversion.v1.DecodeFramesRequest\x1a-.heimdallr.conversion.v1.DecodeFramesResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x05\xf0\xe0\x18\n0\x01\x12\x89\x01\n\x11TranscodeInstance\x12\x31.heimdallr.conversion.v1.TranscodeInstanceRequest\x1a\x32.heimdallr.conversion.v1.TranscodeInstanceResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x05\xf0\xe0\x18\n0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0heimdallr/conversion/v1/conversion_service.proto\x12\x17heimdallr.conversion.v1\x1a!heimdallr/access/v1/options.proto\x1a&heimdallr/errors/v1/error_reason.proto\x1a#heimdallr/imaging/v1/blob_ref.proto\x1a.heimdallr/imaging/v1/instance_attributes.proto\x1a&heimdallr/imaging/v1/measurement.proto\x1a#heimdallr/imaging/v1/progress.proto\x1a%heimdallr/imaging/v1/provenance.proto\x1a!heimdallr/imaging/v1/volume.proto\"b\n\x06Window\x12\x0e\n\x06\x63\x65nter\x18\x01 \x01(\x01\x12\r\n\x05width\x18\x02 \x01(\x01\x12\x39\n\x08\x66unction\x18\x03 \x01(\x0e\x32\'.heimdallr.conversion.v1.WindowFunction\"z\n\x08Viewport\x12\r\n\x05width\x18\x01 \x01(\x05\x12\x0e\n\x06height\x18\x02 \x01(\x05\x12\x10\n\x08source_x\x18\x03 \x01(\x01\x12\x10\n\x08source_y\x18\x04 \x01(\x01\x12\x14\n\x0csource_width\x18\x05 \x01(\x01\x12\x15\n\rsource_height\x18\x06 \x01(\x01\"\xff\x01\n\x12RenderFrameRequest\x12+\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.BlobRef\x12\r\n\x05\x66rame\x18\x02 \x01(\x05\x12\x36\n\x06\x66ormat\x18\x03 \x01(\x0e\x32&.heimdallr.conversion.v1.PictureFormat\x12\x0f\n\x07quality\x18\x04 \x01(\x05\x12/\n\x06window\x18\x05 \x01(\x0b\x32\x1f.heimdallr.conversion.v1.Window\x12\x33\n\x08viewport\x18\x06 \x01(\x0b\x32!.heimdallr.conversion.v1.Viewport\"#\n\x13RenderFrameResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"c\n\x13RenderFramesRequest\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12:\n\x05\x66rame\x18\x02 \x01(\x0b\x32+.heimdallr.conversion.v1.RenderFrameRequest\"w\n\x14RenderFramesResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0c\n\x04last\x18\x03 \x01(\x08\x12\x31\n\x07\x66\x61ilure\x18\x04 \x01(\x0e\x32 .heimdallr.errors.v1.ErrorReason\"R\n\x13\x44\x65\x63odeFramesRequest\x12+\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.BlobRef\x12\x0e\n\x06\x66rames\x18\x02 \x03(\x05\"V\n\x14\x44\x65\x63odeFramesResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0c\n\x04last\x18\x02 \x01(\x08\x12\"\n\x1aphotometric_interpretation\x18\x03 \x01(\t\"d\n\x18TranscodeInstanceRequest\x12+\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.BlobRef\x12\x1b\n\x13transfer_syntax_uid\x18\x02 \x01(\t\")\n\x19TranscodeInstanceResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"{\n\x0eSeriesInstance\x12+\n\x04\x62lob\x18\x01 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.BlobRef\x12<\n\nattributes\x18\x02 \x01(\x0b\x32(.heimdallr.imaging.v1.InstanceAttributes\"z\n\x0fSeriesCandidate\x12\x11\n\tseries_id\x18\x01 \x01(\t\x12\x16\n\x0einstance_count\x18\x02 \x01(\x05\x12<\n\nattributes\x18\x03 \x01(\x0b\x32(.heimdallr.imaging.v1.InstanceAttributes\"S\n\x13SelectSeriesRequest\x12<\n\ncandidates\x18\x01 \x03(\x0b\x32(.heimdallr.conversion.v1.SeriesCandidate\"L\n\x14SelectSeriesResponse\x12\x34\n\x06scores\x18\x01 \x03(\x0b\x32$.heimdallr.conversion.v1.SeriesScore\"\xa8\x01\n\x0bSeriesScore\x12\x11\n\tseries_id\x18\x01 \x01(\t\x12\x10\n\x08selected\x18\x02 \x01(\x08\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x35\n\x07reasons\x18\x04 \x03(\x0b\x32$.heimdallr.conversion.v1.ScoreReason\x12.\n\x07refusal\x18\x05 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.Refusal\"9\n\x0bScoreReason\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06points\x18\x02 \x01(\x01\x12\x0c\n\x04text\x18\x03 \x01(\t\"g\n\x15\x44\x65scribeSeriesRequest\x12\x12\n\nattempt_id\x18\x01 \x01(\t\x12:\n\tinstances\x18\x02 \x03(\x0b\x32\'.heimdallr.conversion.v1.SeriesInstance\"\xeb\x01\n\x16\x44\x65scribeSeriesResponse\x12/\n\x08metadata\x18\x01 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.BlobRef\x12\x30\n\tthumbnail\x18\x02 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.Preview\x12\x38\n\x11thumbnail_refusal\x18\x03 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.Refusal\x12\x34\n\nprovenance\x18\x04 \x01(\x0b\x32 .heimdallr.imaging.v1.Provenance\"f\n\x14\x43onvertSeriesRequest\x12\x12\n\nattempt_id\x18\x01 \x01(\t\x12:\n\tinstances\x18\x02 \x03(\x0b\x32\'.heimdallr.conversion.v1.SeriesInstance\"\xc1\x01\n\x15\x43onvertSeriesResponse\x12\x32\n\x08progress\x18\x01 \x01(\x0b\x32\x1e.heimdallr.imaging.v1.ProgressH\x00\x12\x39\n\nconversion\x18\x02 \x01(\x0b\x32#.heimdallr.conversion.v1.ConversionH\x00\x12\x30\n\x07refusal\x18\x03 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.RefusalH\x00\x42\x07\n\x05\x65vent\"k\n\nConversion\x12,\n\x06volume\x18\x01 \x01(\x0b\x32\x1c.heimdallr.imaging.v1.Volume\x12/\n\x08previews\x18\x02 \x03(\x0b\x32\x1d.heimdallr.imaging.v1.Preview*`\n\rPictureFormat\x12\x1e\n\x1aPICTURE_FORMAT_UNSPECIFIED\x10\x00\x12\x16\n\x12PICTURE_FORMAT_PNG\x10\x01\x12\x17\n\x13PICTURE_FORMAT_JPEG\x10\x02*\x8c\x01\n\x0eWindowFunction\x12\x1f\n\x1bWINDOW_FUNCTION_UNSPECIFIED\x10\x00\x12\x1a\n\x16WINDOW_FUNCTION_LINEAR\x10\x01\x12 \n\x1cWINDOW_FUNCTION_LINEAR_EXACT\x10\x02\x12\x1b\n\x17WINDOW_FUNCTION_SIGMOID\x10\x03\x32\x8b\x07\n\x11\x43onversionService\x12x\n\x0cSelectSeries\x12,.heimdallr.conversion.v1.SelectSeriesRequest\x1a-.heimdallr.conversion.v1.SelectSeriesResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x05\xf0\xe0\x18\x01\x12~\n\x0e\x44\x65scribeSeries\x12..heimdallr.conversion.v1.DescribeSeriesRequest\x1a/.heimdallr.conversion.v1.DescribeSeriesResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x05\xf0\xe0\x18\n\x12}\n\rConvertSeries\x12-.heimdallr.conversion.v1.ConvertSeriesRequest\x1a..heimdallr.conversion.v1.ConvertSeriesResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x05\xf0\xe0\x18\n0\x01\x12w\n\x0bRenderFrame\x12+.heimdallr.conversion.v1.RenderFrameRequest\x1a,.heimdallr.conversion.v1.RenderFrameResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x05\xf0\xe0\x18\n0\x01\x12|\n\x0cRenderFrames\x12,.heimdallr.conversion.v1.RenderFramesRequest\x1a-.heimdallr.conversion.v1.RenderFramesResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x05\xf0\xe0\x18\n(\x01\x30\x01\x12z\n\x0c\x44\x65\x63odeFrames\x12,.heimdallr.conversion.v1.DecodeFramesRequest\x1a-.heimdallr.conversion.v1.DecodeFramesResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x05\xf0\xe0\x18\n0\x01\x12\x89\x01\n\x11TranscodeInstance\x12\x31.heimdallr.conversion.v1.TranscodeInstanceRequest\x1a\x32.heimdallr.conversion.v1.TranscodeInstanceResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x05\xf0\xe0\x18\n0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,52 +47,58 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONVERSIONSERVICE'].methods_by_name['ConvertSeries']._serialized_options = b'\220\002\002\350\340\030\005\360\340\030\n'
   _globals['_CONVERSIONSERVICE'].methods_by_name['RenderFrame']._loaded_options = None
   _globals['_CONVERSIONSERVICE'].methods_by_name['RenderFrame']._serialized_options = b'\220\002\001\350\340\030\005\360\340\030\n'
+  _globals['_CONVERSIONSERVICE'].methods_by_name['RenderFrames']._loaded_options = None
+  _globals['_CONVERSIONSERVICE'].methods_by_name['RenderFrames']._serialized_options = b'\220\002\001\350\340\030\005\360\340\030\n'
   _globals['_CONVERSIONSERVICE'].methods_by_name['DecodeFrames']._loaded_options = None
   _globals['_CONVERSIONSERVICE'].methods_by_name['DecodeFrames']._serialized_options = b'\220\002\001\350\340\030\005\360\340\030\n'
   _globals['_CONVERSIONSERVICE'].methods_by_name['TranscodeInstance']._loaded_options = None
   _globals['_CONVERSIONSERVICE'].methods_by_name['TranscodeInstance']._serialized_options = b'\220\002\001\350\340\030\005\360\340\030\n'
-  _globals['_PICTUREFORMAT']._serialized_start=2578
-  _globals['_PICTUREFORMAT']._serialized_end=2674
-  _globals['_WINDOWFUNCTION']._serialized_start=2677
-  _globals['_WINDOWFUNCTION']._serialized_end=2817
-  _globals['_WINDOW']._serialized_start=348
-  _globals['_WINDOW']._serialized_end=446
-  _globals['_VIEWPORT']._serialized_start=448
-  _globals['_VIEWPORT']._serialized_end=570
-  _globals['_RENDERFRAMEREQUEST']._serialized_start=573
-  _globals['_RENDERFRAMEREQUEST']._serialized_end=828
-  _globals['_RENDERFRAMERESPONSE']._serialized_start=830
-  _globals['_RENDERFRAMERESPONSE']._serialized_end=865
-  _globals['_DECODEFRAMESREQUEST']._serialized_start=867
-  _globals['_DECODEFRAMESREQUEST']._serialized_end=949
-  _globals['_DECODEFRAMESRESPONSE']._serialized_start=951
-  _globals['_DECODEFRAMESRESPONSE']._serialized_end=1037
-  _globals['_TRANSCODEINSTANCEREQUEST']._serialized_start=1039
-  _globals['_TRANSCODEINSTANCEREQUEST']._serialized_end=1139
-  _globals['_TRANSCODEINSTANCERESPONSE']._serialized_start=1141
-  _globals['_TRANSCODEINSTANCERESPONSE']._serialized_end=1182
-  _globals['_SERIESINSTANCE']._serialized_start=1184
-  _globals['_SERIESINSTANCE']._serialized_end=1307
-  _globals['_SERIESCANDIDATE']._serialized_start=1309
-  _globals['_SERIESCANDIDATE']._serialized_end=1431
-  _globals['_SELECTSERIESREQUEST']._serialized_start=1433
-  _globals['_SELECTSERIESREQUEST']._serialized_end=1516
-  _globals['_SELECTSERIESRESPONSE']._serialized_start=1518
-  _globals['_SELECTSERIESRESPONSE']._serialized_end=1594
-  _globals['_SERIESSCORE']._serialized_start=1597
-  _globals['_SERIESSCORE']._serialized_end=1765
-  _globals['_SCOREREASON']._serialized_start=1767
-  _globals['_SCOREREASON']._serialized_end=1824
-  _globals['_DESCRIBESERIESREQUEST']._serialized_start=1826
-  _globals['_DESCRIBESERIESREQUEST']._serialized_end=1929
-  _globals['_DESCRIBESERIESRESPONSE']._serialized_start=1932
-  _globals['_DESCRIBESERIESRESPONSE']._serialized_end=2167
-  _globals['_CONVERTSERIESREQUEST']._serialized_start=2169
-  _globals['_CONVERTSERIESREQUEST']._serialized_end=2271
-  _globals['_CONVERTSERIESRESPONSE']._serialized_start=2274
-  _globals['_CONVERTSERIESRESPONSE']._serialized_end=2467
-  _globals['_CONVERSION']._serialized_start=2469
-  _globals['_CONVERSION']._serialized_end=2576
-  _globals['_CONVERSIONSERVICE']._serialized_start=2820
-  _globals['_CONVERSIONSERVICE']._serialized_end=3601
+  _globals['_PICTUREFORMAT']._serialized_start=2840
+  _globals['_PICTUREFORMAT']._serialized_end=2936
+  _globals['_WINDOWFUNCTION']._serialized_start=2939
+  _globals['_WINDOWFUNCTION']._serialized_end=3079
+  _globals['_WINDOW']._serialized_start=388
+  _globals['_WINDOW']._serialized_end=486
+  _globals['_VIEWPORT']._serialized_start=488
+  _globals['_VIEWPORT']._serialized_end=610
+  _globals['_RENDERFRAMEREQUEST']._serialized_start=613
+  _globals['_RENDERFRAMEREQUEST']._serialized_end=868
+  _globals['_RENDERFRAMERESPONSE']._serialized_start=870
+  _globals['_RENDERFRAMERESPONSE']._serialized_end=905
+  _globals['_RENDERFRAMESREQUEST']._serialized_start=907
+  _globals['_RENDERFRAMESREQUEST']._serialized_end=1006
+  _globals['_RENDERFRAMESRESPONSE']._serialized_start=1008
+  _globals['_RENDERFRAMESRESPONSE']._serialized_end=1127
+  _globals['_DECODEFRAMESREQUEST']._serialized_start=1129
+  _globals['_DECODEFRAMESREQUEST']._serialized_end=1211
+  _globals['_DECODEFRAMESRESPONSE']._serialized_start=1213
+  _globals['_DECODEFRAMESRESPONSE']._serialized_end=1299
+  _globals['_TRANSCODEINSTANCEREQUEST']._serialized_start=1301
+  _globals['_TRANSCODEINSTANCEREQUEST']._serialized_end=1401
+  _globals['_TRANSCODEINSTANCERESPONSE']._serialized_start=1403
+  _globals['_TRANSCODEINSTANCERESPONSE']._serialized_end=1444
+  _globals['_SERIESINSTANCE']._serialized_start=1446
+  _globals['_SERIESINSTANCE']._serialized_end=1569
+  _globals['_SERIESCANDIDATE']._serialized_start=1571
+  _globals['_SERIESCANDIDATE']._serialized_end=1693
+  _globals['_SELECTSERIESREQUEST']._serialized_start=1695
+  _globals['_SELECTSERIESREQUEST']._serialized_end=1778
+  _globals['_SELECTSERIESRESPONSE']._serialized_start=1780
+  _globals['_SELECTSERIESRESPONSE']._serialized_end=1856
+  _globals['_SERIESSCORE']._serialized_start=1859
+  _globals['_SERIESSCORE']._serialized_end=2027
+  _globals['_SCOREREASON']._serialized_start=2029
+  _globals['_SCOREREASON']._serialized_end=2086
+  _globals['_DESCRIBESERIESREQUEST']._serialized_start=2088
+  _globals['_DESCRIBESERIESREQUEST']._serialized_end=2191
+  _globals['_DESCRIBESERIESRESPONSE']._serialized_start=2194
+  _globals['_DESCRIBESERIESRESPONSE']._serialized_end=2429
+  _globals['_CONVERTSERIESREQUEST']._serialized_start=2431
+  _globals['_CONVERTSERIESREQUEST']._serialized_end=2533
+  _globals['_CONVERTSERIESRESPONSE']._serialized_start=2536
+  _globals['_CONVERTSERIESRESPONSE']._serialized_end=2729
+  _globals['_CONVERSION']._serialized_start=2731
+  _globals['_CONVERSION']._serialized_end=2838
+  _globals['_CONVERSIONSERVICE']._serialized_start=3082
+  _globals['_CONVERSIONSERVICE']._serialized_end=3989
 # @@protoc_insertion_point(module_scope)

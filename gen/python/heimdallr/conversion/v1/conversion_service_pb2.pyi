@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from heimdallr.errors.v1 import error_reason_pb2 as _error_reason_pb2
 from heimdallr.imaging.v1 import blob_ref_pb2 as _blob_ref_pb2
 from heimdallr.imaging.v1 import instance_attributes_pb2 as _instance_attributes_pb2
 from heimdallr.imaging.v1 import measurement_pb2 as _measurement_pb2
@@ -226,6 +227,68 @@ class RenderFrameResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RenderFrameResponse: _TypeAlias = RenderFrameResponse  # noqa: Y015
+
+@_typing.final
+class RenderFramesRequest(_message.Message):
+    """RenderFramesRequest is one request of RenderFrames."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    FRAME_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """Number chosen by the caller, unique in the stream."""
+    @_builtins.property
+    def frame(self) -> Global___RenderFrameRequest:
+        """What is drawn."""
+
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        frame: Global___RenderFrameRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frame", b"frame", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderFramesRequest: _TypeAlias = RenderFramesRequest  # noqa: Y015
+
+@_typing.final
+class RenderFramesResponse(_message.Message):
+    """RenderFramesResponse is one message of RenderFrames."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    LAST_FIELD_NUMBER: _builtins.int
+    FAILURE_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """RenderFramesRequest.sequence of what is answered."""
+    data: _builtins.bytes
+    """Part of the picture, at most 1 MiB; empty when it failed."""
+    last: _builtins.bool
+    """True on the last message of an answer."""
+    failure: _error_reason_pb2.ErrorReason.ValueType
+    """Why it failed; unspecified when it did not."""
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        data: _builtins.bytes = ...,
+        last: _builtins.bool = ...,
+        failure: _error_reason_pb2.ErrorReason.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "failure", b"failure", "last", b"last", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenderFramesResponse: _TypeAlias = RenderFramesResponse  # noqa: Y015
 
 @_typing.final
 class DecodeFramesRequest(_message.Message):

@@ -57,6 +57,11 @@ class ConversionServiceStub:
                 request_serializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.RenderFrameRequest.SerializeToString,
                 response_deserializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.RenderFrameResponse.FromString,
                 _registered_method=True)
+        self.RenderFrames = channel.stream_stream(
+                '/heimdallr.conversion.v1.ConversionService/RenderFrames',
+                request_serializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.RenderFramesRequest.SerializeToString,
+                response_deserializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.RenderFramesResponse.FromString,
+                _registered_method=True)
         self.DecodeFrames = channel.unary_stream(
                 '/heimdallr.conversion.v1.ConversionService/DecodeFrames',
                 request_serializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.DecodeFramesRequest.SerializeToString,
@@ -115,6 +120,18 @@ class ConversionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RenderFrames(self, request_iterator, context):
+        """RenderFrames draws frames for as long as its caller asks. A gateway keeps
+        one stream for all viewers: a picture then waits for no call to be made and
+        recorded. Whose picture it is the archive records, which a gateway asks
+        first. Every request is answered under its number, in any order; one that
+        fails does so alone, as RenderFrame would. The stream itself fails with
+        ERROR_REASON_DEPENDENCY_UNAVAILABLE alone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DecodeFrames(self, request, context):
         """DecodeFrames gives frames as native little endian pixels, as PS3.5 8.1 lays
         them out, one after another in chunks of at most 1 MiB. Colour of a lossy
@@ -156,6 +173,11 @@ def add_ConversionServiceServicer_to_server(servicer, server):
                     servicer.RenderFrame,
                     request_deserializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.RenderFrameRequest.FromString,
                     response_serializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.RenderFrameResponse.SerializeToString,
+            ),
+            'RenderFrames': grpc.stream_stream_rpc_method_handler(
+                    servicer.RenderFrames,
+                    request_deserializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.RenderFramesRequest.FromString,
+                    response_serializer=heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.RenderFramesResponse.SerializeToString,
             ),
             'DecodeFrames': grpc.unary_stream_rpc_method_handler(
                     servicer.DecodeFrames,
@@ -279,6 +301,33 @@ class ConversionService:
             '/heimdallr.conversion.v1.ConversionService/RenderFrame',
             heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.RenderFrameRequest.SerializeToString,
             heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.RenderFrameResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenderFrames(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/heimdallr.conversion.v1.ConversionService/RenderFrames',
+            heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.RenderFramesRequest.SerializeToString,
+            heimdallr_dot_conversion_dot_v1_dot_conversion__service__pb2.RenderFramesResponse.FromString,
             options,
             channel_credentials,
             insecure,

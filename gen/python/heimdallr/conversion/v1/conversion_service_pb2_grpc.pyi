@@ -60,6 +60,14 @@ class ConversionServiceStub:
     ERROR_REASON_BLOB_NOT_FOUND, ERROR_REASON_BLOB_CORRUPT or
     ERROR_REASON_TOOL_FAILED.
     """
+    RenderFrames: _grpc.StreamStreamMultiCallable[_conversion_service_pb2.RenderFramesRequest, _conversion_service_pb2.RenderFramesResponse]
+    """RenderFrames draws frames for as long as its caller asks. A gateway keeps
+    one stream for all viewers: a picture then waits for no call to be made and
+    recorded. Whose picture it is the archive records, which a gateway asks
+    first. Every request is answered under its number, in any order; one that
+    fails does so alone, as RenderFrame would. The stream itself fails with
+    ERROR_REASON_DEPENDENCY_UNAVAILABLE alone.
+    """
     DecodeFrames: _grpc.UnaryStreamMultiCallable[_conversion_service_pb2.DecodeFramesRequest, _conversion_service_pb2.DecodeFramesResponse]
     """DecodeFrames gives frames as native little endian pixels, as PS3.5 8.1 lays
     them out, one after another in chunks of at most 1 MiB. Colour of a lossy
@@ -103,6 +111,14 @@ class ConversionServiceAsyncStub(ConversionServiceStub):
     Fails with ERROR_REASON_INVALID_FIELD, ERROR_REASON_IMAGE_NOT_RENDERABLE,
     ERROR_REASON_BLOB_NOT_FOUND, ERROR_REASON_BLOB_CORRUPT or
     ERROR_REASON_TOOL_FAILED.
+    """
+    RenderFrames: _aio.StreamStreamMultiCallable[_conversion_service_pb2.RenderFramesRequest, _conversion_service_pb2.RenderFramesResponse]  # type: ignore[assignment]
+    """RenderFrames draws frames for as long as its caller asks. A gateway keeps
+    one stream for all viewers: a picture then waits for no call to be made and
+    recorded. Whose picture it is the archive records, which a gateway asks
+    first. Every request is answered under its number, in any order; one that
+    fails does so alone, as RenderFrame would. The stream itself fails with
+    ERROR_REASON_DEPENDENCY_UNAVAILABLE alone.
     """
     DecodeFrames: _aio.UnaryStreamMultiCallable[_conversion_service_pb2.DecodeFramesRequest, _conversion_service_pb2.DecodeFramesResponse]  # type: ignore[assignment]
     """DecodeFrames gives frames as native little endian pixels, as PS3.5 8.1 lays
@@ -168,6 +184,20 @@ class ConversionServiceServicer(metaclass=_abc_1.ABCMeta):
         Fails with ERROR_REASON_INVALID_FIELD, ERROR_REASON_IMAGE_NOT_RENDERABLE,
         ERROR_REASON_BLOB_NOT_FOUND, ERROR_REASON_BLOB_CORRUPT or
         ERROR_REASON_TOOL_FAILED.
+        """
+
+    @_abc_1.abstractmethod
+    def RenderFrames(
+        self,
+        request_iterator: _MaybeAsyncIterator[_conversion_service_pb2.RenderFramesRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_conversion_service_pb2.RenderFramesResponse], _abc.AsyncIterator[_conversion_service_pb2.RenderFramesResponse]]:
+        """RenderFrames draws frames for as long as its caller asks. A gateway keeps
+        one stream for all viewers: a picture then waits for no call to be made and
+        recorded. Whose picture it is the archive records, which a gateway asks
+        first. Every request is answered under its number, in any order; one that
+        fails does so alone, as RenderFrame would. The stream itself fails with
+        ERROR_REASON_DEPENDENCY_UNAVAILABLE alone.
         """
 
     @_abc_1.abstractmethod

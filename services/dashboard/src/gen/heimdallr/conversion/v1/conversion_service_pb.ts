@@ -5,6 +5,8 @@
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_heimdallr_access_v1_options } from "../../access/v1/options_pb";
+import type { ErrorReason } from "../../errors/v1/error_reason_pb";
+import { file_heimdallr_errors_v1_error_reason } from "../../errors/v1/error_reason_pb";
 import type { BlobRef } from "../../imaging/v1/blob_ref_pb";
 import { file_heimdallr_imaging_v1_blob_ref } from "../../imaging/v1/blob_ref_pb";
 import type { InstanceAttributes } from "../../imaging/v1/instance_attributes_pb";
@@ -23,7 +25,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file heimdallr/conversion/v1/conversion_service.proto.
  */
 export const file_heimdallr_conversion_v1_conversion_service: GenFile = /*@__PURE__*/
-  fileDesc("CjBoZWltZGFsbHIvY29udmVyc2lvbi92MS9jb252ZXJzaW9uX3NlcnZpY2UucHJvdG8SF2hlaW1kYWxsci5jb252ZXJzaW9uLnYxImIKBldpbmRvdxIOCgZjZW50ZXIYASABKAESDQoFd2lkdGgYAiABKAESOQoIZnVuY3Rpb24YAyABKA4yJy5oZWltZGFsbHIuY29udmVyc2lvbi52MS5XaW5kb3dGdW5jdGlvbiJ6CghWaWV3cG9ydBINCgV3aWR0aBgBIAEoBRIOCgZoZWlnaHQYAiABKAUSEAoIc291cmNlX3gYAyABKAESEAoIc291cmNlX3kYBCABKAESFAoMc291cmNlX3dpZHRoGAUgASgBEhUKDXNvdXJjZV9oZWlnaHQYBiABKAEi/wEKElJlbmRlckZyYW1lUmVxdWVzdBIrCgRibG9iGAEgASgLMh0uaGVpbWRhbGxyLmltYWdpbmcudjEuQmxvYlJlZhINCgVmcmFtZRgCIAEoBRI2CgZmb3JtYXQYAyABKA4yJi5oZWltZGFsbHIuY29udmVyc2lvbi52MS5QaWN0dXJlRm9ybWF0Eg8KB3F1YWxpdHkYBCABKAUSLwoGd2luZG93GAUgASgLMh8uaGVpbWRhbGxyLmNvbnZlcnNpb24udjEuV2luZG93EjMKCHZpZXdwb3J0GAYgASgLMiEuaGVpbWRhbGxyLmNvbnZlcnNpb24udjEuVmlld3BvcnQiIwoTUmVuZGVyRnJhbWVSZXNwb25zZRIMCgRkYXRhGAEgASgMIlIKE0RlY29kZUZyYW1lc1JlcXVlc3QSKwoEYmxvYhgBIAEoCzIdLmhlaW1kYWxsci5pbWFnaW5nLnYxLkJsb2JSZWYSDgoGZnJhbWVzGAIgAygFIlYKFERlY29kZUZyYW1lc1Jlc3BvbnNlEgwKBGRhdGEYASABKAwSDAoEbGFzdBgCIAEoCBIiChpwaG90b21ldHJpY19pbnRlcnByZXRhdGlvbhgDIAEoCSJkChhUcmFuc2NvZGVJbnN0YW5jZVJlcXVlc3QSKwoEYmxvYhgBIAEoCzIdLmhlaW1kYWxsci5pbWFnaW5nLnYxLkJsb2JSZWYSGwoTdHJhbnNmZXJfc3ludGF4X3VpZBgCIAEoCSIpChlUcmFuc2NvZGVJbnN0YW5jZVJlc3BvbnNlEgwKBGRhdGEYASABKAwiewoOU2VyaWVzSW5zdGFuY2USKwoEYmxvYhgBIAEoCzIdLmhlaW1kYWxsci5pbWFnaW5nLnYxLkJsb2JSZWYSPAoKYXR0cmlidXRlcxgCIAEoCzIoLmhlaW1kYWxsci5pbWFnaW5nLnYxLkluc3RhbmNlQXR0cmlidXRlcyJ6Cg9TZXJpZXNDYW5kaWRhdGUSEQoJc2VyaWVzX2lkGAEgASgJEhYKDmluc3RhbmNlX2NvdW50GAIgASgFEjwKCmF0dHJpYnV0ZXMYAyABKAsyKC5oZWltZGFsbHIuaW1hZ2luZy52MS5JbnN0YW5jZUF0dHJpYnV0ZXMiUwoTU2VsZWN0U2VyaWVzUmVxdWVzdBI8CgpjYW5kaWRhdGVzGAEgAygLMiguaGVpbWRhbGxyLmNvbnZlcnNpb24udjEuU2VyaWVzQ2FuZGlkYXRlIkwKFFNlbGVjdFNlcmllc1Jlc3BvbnNlEjQKBnNjb3JlcxgBIAMoCzIkLmhlaW1kYWxsci5jb252ZXJzaW9uLnYxLlNlcmllc1Njb3JlIqgBCgtTZXJpZXNTY29yZRIRCglzZXJpZXNfaWQYASABKAkSEAoIc2VsZWN0ZWQYAiABKAgSDQoFc2NvcmUYAyABKAESNQoHcmVhc29ucxgEIAMoCzIkLmhlaW1kYWxsci5jb252ZXJzaW9uLnYxLlNjb3JlUmVhc29uEi4KB3JlZnVzYWwYBSABKAsyHS5oZWltZGFsbHIuaW1hZ2luZy52MS5SZWZ1c2FsIjkKC1Njb3JlUmVhc29uEgwKBGNvZGUYASABKAkSDgoGcG9pbnRzGAIgASgBEgwKBHRleHQYAyABKAkiZwoVRGVzY3JpYmVTZXJpZXNSZXF1ZXN0EhIKCmF0dGVtcHRfaWQYASABKAkSOgoJaW5zdGFuY2VzGAIgAygLMicuaGVpbWRhbGxyLmNvbnZlcnNpb24udjEuU2VyaWVzSW5zdGFuY2Ui6wEKFkRlc2NyaWJlU2VyaWVzUmVzcG9uc2USLwoIbWV0YWRhdGEYASABKAsyHS5oZWltZGFsbHIuaW1hZ2luZy52MS5CbG9iUmVmEjAKCXRodW1ibmFpbBgCIAEoCzIdLmhlaW1kYWxsci5pbWFnaW5nLnYxLlByZXZpZXcSOAoRdGh1bWJuYWlsX3JlZnVzYWwYAyABKAsyHS5oZWltZGFsbHIuaW1hZ2luZy52MS5SZWZ1c2FsEjQKCnByb3ZlbmFuY2UYBCABKAsyIC5oZWltZGFsbHIuaW1hZ2luZy52MS5Qcm92ZW5hbmNlImYKFENvbnZlcnRTZXJpZXNSZXF1ZXN0EhIKCmF0dGVtcHRfaWQYASABKAkSOgoJaW5zdGFuY2VzGAIgAygLMicuaGVpbWRhbGxyLmNvbnZlcnNpb24udjEuU2VyaWVzSW5zdGFuY2UiwQEKFUNvbnZlcnRTZXJpZXNSZXNwb25zZRIyCghwcm9ncmVzcxgBIAEoCzIeLmhlaW1kYWxsci5pbWFnaW5nLnYxLlByb2dyZXNzSAASOQoKY29udmVyc2lvbhgCIAEoCzIjLmhlaW1kYWxsci5jb252ZXJzaW9uLnYxLkNvbnZlcnNpb25IABIwCgdyZWZ1c2FsGAMgASgLMh0uaGVpbWRhbGxyLmltYWdpbmcudjEuUmVmdXNhbEgAQgcKBWV2ZW50ImsKCkNvbnZlcnNpb24SLAoGdm9sdW1lGAEgASgLMhwuaGVpbWRhbGxyLmltYWdpbmcudjEuVm9sdW1lEi8KCHByZXZpZXdzGAIgAygLMh0uaGVpbWRhbGxyLmltYWdpbmcudjEuUHJldmlldypgCg1QaWN0dXJlRm9ybWF0Eh4KGlBJQ1RVUkVfRk9STUFUX1VOU1BFQ0lGSUVEEAASFgoSUElDVFVSRV9GT1JNQVRfUE5HEAESFwoTUElDVFVSRV9GT1JNQVRfSlBFRxACKowBCg5XaW5kb3dGdW5jdGlvbhIfChtXSU5ET1dfRlVOQ1RJT05fVU5TUEVDSUZJRUQQABIaChZXSU5ET1dfRlVOQ1RJT05fTElORUFSEAESIAocV0lORE9XX0ZVTkNUSU9OX0xJTkVBUl9FWEFDVBACEhsKF1dJTkRPV19GVU5DVElPTl9TSUdNT0lEEAMyjQYKEUNvbnZlcnNpb25TZXJ2aWNlEngKDFNlbGVjdFNlcmllcxIsLmhlaW1kYWxsci5jb252ZXJzaW9uLnYxLlNlbGVjdFNlcmllc1JlcXVlc3QaLS5oZWltZGFsbHIuY29udmVyc2lvbi52MS5TZWxlY3RTZXJpZXNSZXNwb25zZSILkAIB6OAYBfDgGAESfgoORGVzY3JpYmVTZXJpZXMSLi5oZWltZGFsbHIuY29udmVyc2lvbi52MS5EZXNjcmliZVNlcmllc1JlcXVlc3QaLy5oZWltZGFsbHIuY29udmVyc2lvbi52MS5EZXNjcmliZVNlcmllc1Jlc3BvbnNlIguQAgLo4BgF8OAYChJ9Cg1Db252ZXJ0U2VyaWVzEi0uaGVpbWRhbGxyLmNvbnZlcnNpb24udjEuQ29udmVydFNlcmllc1JlcXVlc3QaLi5oZWltZGFsbHIuY29udmVyc2lvbi52MS5Db252ZXJ0U2VyaWVzUmVzcG9uc2UiC5ACAujgGAXw4BgKMAESdwoLUmVuZGVyRnJhbWUSKy5oZWltZGFsbHIuY29udmVyc2lvbi52MS5SZW5kZXJGcmFtZVJlcXVlc3QaLC5oZWltZGFsbHIuY29udmVyc2lvbi52MS5SZW5kZXJGcmFtZVJlc3BvbnNlIguQAgHo4BgF8OAYCjABEnoKDERlY29kZUZyYW1lcxIsLmhlaW1kYWxsci5jb252ZXJzaW9uLnYxLkRlY29kZUZyYW1lc1JlcXVlc3QaLS5oZWltZGFsbHIuY29udmVyc2lvbi52MS5EZWNvZGVGcmFtZXNSZXNwb25zZSILkAIB6OAYBfDgGAowARKJAQoRVHJhbnNjb2RlSW5zdGFuY2USMS5oZWltZGFsbHIuY29udmVyc2lvbi52MS5UcmFuc2NvZGVJbnN0YW5jZVJlcXVlc3QaMi5oZWltZGFsbHIuY29udmVyc2lvbi52MS5UcmFuc2NvZGVJbnN0YW5jZVJlc3BvbnNlIguQAgHo4BgF8OAYCjABYgZwcm90bzM", [file_heimdallr_access_v1_options, file_heimdallr_imaging_v1_blob_ref, file_heimdallr_imaging_v1_instance_attributes, file_heimdallr_imaging_v1_measurement, file_heimdallr_imaging_v1_progress, file_heimdallr_imaging_v1_provenance, file_heimdallr_imaging_v1_volume]);
+  fileDesc("CjBoZWltZGFsbHIvY29udmVyc2lvbi92MS9jb252ZXJzaW9uX3NlcnZpY2UucHJvdG8SF2hlaW1kYWxsci5jb252ZXJzaW9uLnYxImIKBldpbmRvdxIOCgZjZW50ZXIYASABKAESDQoFd2lkdGgYAiABKAESOQoIZnVuY3Rpb24YAyABKA4yJy5oZWltZGFsbHIuY29udmVyc2lvbi52MS5XaW5kb3dGdW5jdGlvbiJ6CghWaWV3cG9ydBINCgV3aWR0aBgBIAEoBRIOCgZoZWlnaHQYAiABKAUSEAoIc291cmNlX3gYAyABKAESEAoIc291cmNlX3kYBCABKAESFAoMc291cmNlX3dpZHRoGAUgASgBEhUKDXNvdXJjZV9oZWlnaHQYBiABKAEi/wEKElJlbmRlckZyYW1lUmVxdWVzdBIrCgRibG9iGAEgASgLMh0uaGVpbWRhbGxyLmltYWdpbmcudjEuQmxvYlJlZhINCgVmcmFtZRgCIAEoBRI2CgZmb3JtYXQYAyABKA4yJi5oZWltZGFsbHIuY29udmVyc2lvbi52MS5QaWN0dXJlRm9ybWF0Eg8KB3F1YWxpdHkYBCABKAUSLwoGd2luZG93GAUgASgLMh8uaGVpbWRhbGxyLmNvbnZlcnNpb24udjEuV2luZG93EjMKCHZpZXdwb3J0GAYgASgLMiEuaGVpbWRhbGxyLmNvbnZlcnNpb24udjEuVmlld3BvcnQiIwoTUmVuZGVyRnJhbWVSZXNwb25zZRIMCgRkYXRhGAEgASgMImMKE1JlbmRlckZyYW1lc1JlcXVlc3QSEAoIc2VxdWVuY2UYASABKAQSOgoFZnJhbWUYAiABKAsyKy5oZWltZGFsbHIuY29udmVyc2lvbi52MS5SZW5kZXJGcmFtZVJlcXVlc3QidwoUUmVuZGVyRnJhbWVzUmVzcG9uc2USEAoIc2VxdWVuY2UYASABKAQSDAoEZGF0YRgCIAEoDBIMCgRsYXN0GAMgASgIEjEKB2ZhaWx1cmUYBCABKA4yIC5oZWltZGFsbHIuZXJyb3JzLnYxLkVycm9yUmVhc29uIlIKE0RlY29kZUZyYW1lc1JlcXVlc3QSKwoEYmxvYhgBIAEoCzIdLmhlaW1kYWxsci5pbWFnaW5nLnYxLkJsb2JSZWYSDgoGZnJhbWVzGAIgAygFIlYKFERlY29kZUZyYW1lc1Jlc3BvbnNlEgwKBGRhdGEYASABKAwSDAoEbGFzdBgCIAEoCBIiChpwaG90b21ldHJpY19pbnRlcnByZXRhdGlvbhgDIAEoCSJkChhUcmFuc2NvZGVJbnN0YW5jZVJlcXVlc3QSKwoEYmxvYhgBIAEoCzIdLmhlaW1kYWxsci5pbWFnaW5nLnYxLkJsb2JSZWYSGwoTdHJhbnNmZXJfc3ludGF4X3VpZBgCIAEoCSIpChlUcmFuc2NvZGVJbnN0YW5jZVJlc3BvbnNlEgwKBGRhdGEYASABKAwiewoOU2VyaWVzSW5zdGFuY2USKwoEYmxvYhgBIAEoCzIdLmhlaW1kYWxsci5pbWFnaW5nLnYxLkJsb2JSZWYSPAoKYXR0cmlidXRlcxgCIAEoCzIoLmhlaW1kYWxsci5pbWFnaW5nLnYxLkluc3RhbmNlQXR0cmlidXRlcyJ6Cg9TZXJpZXNDYW5kaWRhdGUSEQoJc2VyaWVzX2lkGAEgASgJEhYKDmluc3RhbmNlX2NvdW50GAIgASgFEjwKCmF0dHJpYnV0ZXMYAyABKAsyKC5oZWltZGFsbHIuaW1hZ2luZy52MS5JbnN0YW5jZUF0dHJpYnV0ZXMiUwoTU2VsZWN0U2VyaWVzUmVxdWVzdBI8CgpjYW5kaWRhdGVzGAEgAygLMiguaGVpbWRhbGxyLmNvbnZlcnNpb24udjEuU2VyaWVzQ2FuZGlkYXRlIkwKFFNlbGVjdFNlcmllc1Jlc3BvbnNlEjQKBnNjb3JlcxgBIAMoCzIkLmhlaW1kYWxsci5jb252ZXJzaW9uLnYxLlNlcmllc1Njb3JlIqgBCgtTZXJpZXNTY29yZRIRCglzZXJpZXNfaWQYASABKAkSEAoIc2VsZWN0ZWQYAiABKAgSDQoFc2NvcmUYAyABKAESNQoHcmVhc29ucxgEIAMoCzIkLmhlaW1kYWxsci5jb252ZXJzaW9uLnYxLlNjb3JlUmVhc29uEi4KB3JlZnVzYWwYBSABKAsyHS5oZWltZGFsbHIuaW1hZ2luZy52MS5SZWZ1c2FsIjkKC1Njb3JlUmVhc29uEgwKBGNvZGUYASABKAkSDgoGcG9pbnRzGAIgASgBEgwKBHRleHQYAyABKAkiZwoVRGVzY3JpYmVTZXJpZXNSZXF1ZXN0EhIKCmF0dGVtcHRfaWQYASABKAkSOgoJaW5zdGFuY2VzGAIgAygLMicuaGVpbWRhbGxyLmNvbnZlcnNpb24udjEuU2VyaWVzSW5zdGFuY2Ui6wEKFkRlc2NyaWJlU2VyaWVzUmVzcG9uc2USLwoIbWV0YWRhdGEYASABKAsyHS5oZWltZGFsbHIuaW1hZ2luZy52MS5CbG9iUmVmEjAKCXRodW1ibmFpbBgCIAEoCzIdLmhlaW1kYWxsci5pbWFnaW5nLnYxLlByZXZpZXcSOAoRdGh1bWJuYWlsX3JlZnVzYWwYAyABKAsyHS5oZWltZGFsbHIuaW1hZ2luZy52MS5SZWZ1c2FsEjQKCnByb3ZlbmFuY2UYBCABKAsyIC5oZWltZGFsbHIuaW1hZ2luZy52MS5Qcm92ZW5hbmNlImYKFENvbnZlcnRTZXJpZXNSZXF1ZXN0EhIKCmF0dGVtcHRfaWQYASABKAkSOgoJaW5zdGFuY2VzGAIgAygLMicuaGVpbWRhbGxyLmNvbnZlcnNpb24udjEuU2VyaWVzSW5zdGFuY2UiwQEKFUNvbnZlcnRTZXJpZXNSZXNwb25zZRIyCghwcm9ncmVzcxgBIAEoCzIeLmhlaW1kYWxsci5pbWFnaW5nLnYxLlByb2dyZXNzSAASOQoKY29udmVyc2lvbhgCIAEoCzIjLmhlaW1kYWxsci5jb252ZXJzaW9uLnYxLkNvbnZlcnNpb25IABIwCgdyZWZ1c2FsGAMgASgLMh0uaGVpbWRhbGxyLmltYWdpbmcudjEuUmVmdXNhbEgAQgcKBWV2ZW50ImsKCkNvbnZlcnNpb24SLAoGdm9sdW1lGAEgASgLMhwuaGVpbWRhbGxyLmltYWdpbmcudjEuVm9sdW1lEi8KCHByZXZpZXdzGAIgAygLMh0uaGVpbWRhbGxyLmltYWdpbmcudjEuUHJldmlldypgCg1QaWN0dXJlRm9ybWF0Eh4KGlBJQ1RVUkVfRk9STUFUX1VOU1BFQ0lGSUVEEAASFgoSUElDVFVSRV9GT1JNQVRfUE5HEAESFwoTUElDVFVSRV9GT1JNQVRfSlBFRxACKowBCg5XaW5kb3dGdW5jdGlvbhIfChtXSU5ET1dfRlVOQ1RJT05fVU5TUEVDSUZJRUQQABIaChZXSU5ET1dfRlVOQ1RJT05fTElORUFSEAESIAocV0lORE9XX0ZVTkNUSU9OX0xJTkVBUl9FWEFDVBACEhsKF1dJTkRPV19GVU5DVElPTl9TSUdNT0lEEAMyiwcKEUNvbnZlcnNpb25TZXJ2aWNlEngKDFNlbGVjdFNlcmllcxIsLmhlaW1kYWxsci5jb252ZXJzaW9uLnYxLlNlbGVjdFNlcmllc1JlcXVlc3QaLS5oZWltZGFsbHIuY29udmVyc2lvbi52MS5TZWxlY3RTZXJpZXNSZXNwb25zZSILkAIB6OAYBfDgGAESfgoORGVzY3JpYmVTZXJpZXMSLi5oZWltZGFsbHIuY29udmVyc2lvbi52MS5EZXNjcmliZVNlcmllc1JlcXVlc3QaLy5oZWltZGFsbHIuY29udmVyc2lvbi52MS5EZXNjcmliZVNlcmllc1Jlc3BvbnNlIguQAgLo4BgF8OAYChJ9Cg1Db252ZXJ0U2VyaWVzEi0uaGVpbWRhbGxyLmNvbnZlcnNpb24udjEuQ29udmVydFNlcmllc1JlcXVlc3QaLi5oZWltZGFsbHIuY29udmVyc2lvbi52MS5Db252ZXJ0U2VyaWVzUmVzcG9uc2UiC5ACAujgGAXw4BgKMAESdwoLUmVuZGVyRnJhbWUSKy5oZWltZGFsbHIuY29udmVyc2lvbi52MS5SZW5kZXJGcmFtZVJlcXVlc3QaLC5oZWltZGFsbHIuY29udmVyc2lvbi52MS5SZW5kZXJGcmFtZVJlc3BvbnNlIguQAgHo4BgF8OAYCjABEnwKDFJlbmRlckZyYW1lcxIsLmhlaW1kYWxsci5jb252ZXJzaW9uLnYxLlJlbmRlckZyYW1lc1JlcXVlc3QaLS5oZWltZGFsbHIuY29udmVyc2lvbi52MS5SZW5kZXJGcmFtZXNSZXNwb25zZSILkAIB6OAYBfDgGAooATABEnoKDERlY29kZUZyYW1lcxIsLmhlaW1kYWxsci5jb252ZXJzaW9uLnYxLkRlY29kZUZyYW1lc1JlcXVlc3QaLS5oZWltZGFsbHIuY29udmVyc2lvbi52MS5EZWNvZGVGcmFtZXNSZXNwb25zZSILkAIB6OAYBfDgGAowARKJAQoRVHJhbnNjb2RlSW5zdGFuY2USMS5oZWltZGFsbHIuY29udmVyc2lvbi52MS5UcmFuc2NvZGVJbnN0YW5jZVJlcXVlc3QaMi5oZWltZGFsbHIuY29udmVyc2lvbi52MS5UcmFuc2NvZGVJbnN0YW5jZVJlc3BvbnNlIguQAgHo4BgF8OAYCjABYgZwcm90bzM", [file_heimdallr_access_v1_options, file_heimdallr_errors_v1_error_reason, file_heimdallr_imaging_v1_blob_ref, file_heimdallr_imaging_v1_instance_attributes, file_heimdallr_imaging_v1_measurement, file_heimdallr_imaging_v1_progress, file_heimdallr_imaging_v1_provenance, file_heimdallr_imaging_v1_volume]);
 
 /**
  * Window is how values become grey levels.
@@ -198,6 +200,76 @@ export const RenderFrameResponseSchema: GenMessage<RenderFrameResponse> = /*@__P
   messageDesc(file_heimdallr_conversion_v1_conversion_service, 3);
 
 /**
+ * RenderFramesRequest is one request of RenderFrames.
+ *
+ * @generated from message heimdallr.conversion.v1.RenderFramesRequest
+ */
+export type RenderFramesRequest = Message<"heimdallr.conversion.v1.RenderFramesRequest"> & {
+  /**
+   * Number chosen by the caller, unique in the stream.
+   *
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence: bigint;
+
+  /**
+   * What is drawn.
+   *
+   * @generated from field: heimdallr.conversion.v1.RenderFrameRequest frame = 2;
+   */
+  frame?: RenderFrameRequest | undefined;
+};
+
+/**
+ * Describes the message heimdallr.conversion.v1.RenderFramesRequest.
+ * Use `create(RenderFramesRequestSchema)` to create a new message.
+ */
+export const RenderFramesRequestSchema: GenMessage<RenderFramesRequest> = /*@__PURE__*/
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 4);
+
+/**
+ * RenderFramesResponse is one message of RenderFrames.
+ *
+ * @generated from message heimdallr.conversion.v1.RenderFramesResponse
+ */
+export type RenderFramesResponse = Message<"heimdallr.conversion.v1.RenderFramesResponse"> & {
+  /**
+   * RenderFramesRequest.sequence of what is answered.
+   *
+   * @generated from field: uint64 sequence = 1;
+   */
+  sequence: bigint;
+
+  /**
+   * Part of the picture, at most 1 MiB; empty when it failed.
+   *
+   * @generated from field: bytes data = 2;
+   */
+  data: Uint8Array;
+
+  /**
+   * True on the last message of an answer.
+   *
+   * @generated from field: bool last = 3;
+   */
+  last: boolean;
+
+  /**
+   * Why it failed; unspecified when it did not.
+   *
+   * @generated from field: heimdallr.errors.v1.ErrorReason failure = 4;
+   */
+  failure: ErrorReason;
+};
+
+/**
+ * Describes the message heimdallr.conversion.v1.RenderFramesResponse.
+ * Use `create(RenderFramesResponseSchema)` to create a new message.
+ */
+export const RenderFramesResponseSchema: GenMessage<RenderFramesResponse> = /*@__PURE__*/
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 5);
+
+/**
  * DecodeFramesRequest is the request for DecodeFrames.
  *
  * @generated from message heimdallr.conversion.v1.DecodeFramesRequest
@@ -223,7 +295,7 @@ export type DecodeFramesRequest = Message<"heimdallr.conversion.v1.DecodeFramesR
  * Use `create(DecodeFramesRequestSchema)` to create a new message.
  */
 export const DecodeFramesRequestSchema: GenMessage<DecodeFramesRequest> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 4);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 6);
 
 /**
  * DecodeFramesResponse is one chunk of one frame.
@@ -258,7 +330,7 @@ export type DecodeFramesResponse = Message<"heimdallr.conversion.v1.DecodeFrames
  * Use `create(DecodeFramesResponseSchema)` to create a new message.
  */
 export const DecodeFramesResponseSchema: GenMessage<DecodeFramesResponse> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 5);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 7);
 
 /**
  * TranscodeInstanceRequest is the request for TranscodeInstance.
@@ -287,7 +359,7 @@ export type TranscodeInstanceRequest = Message<"heimdallr.conversion.v1.Transcod
  * Use `create(TranscodeInstanceRequestSchema)` to create a new message.
  */
 export const TranscodeInstanceRequestSchema: GenMessage<TranscodeInstanceRequest> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 6);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 8);
 
 /**
  * TranscodeInstanceResponse is one chunk of the file.
@@ -308,7 +380,7 @@ export type TranscodeInstanceResponse = Message<"heimdallr.conversion.v1.Transco
  * Use `create(TranscodeInstanceResponseSchema)` to create a new message.
  */
 export const TranscodeInstanceResponseSchema: GenMessage<TranscodeInstanceResponse> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 7);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 9);
 
 /**
  * SeriesInstance is one instance of a series to work on.
@@ -336,7 +408,7 @@ export type SeriesInstance = Message<"heimdallr.conversion.v1.SeriesInstance"> &
  * Use `create(SeriesInstanceSchema)` to create a new message.
  */
 export const SeriesInstanceSchema: GenMessage<SeriesInstance> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 8);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 10);
 
 /**
  * SeriesCandidate is one series to choose from.
@@ -371,7 +443,7 @@ export type SeriesCandidate = Message<"heimdallr.conversion.v1.SeriesCandidate">
  * Use `create(SeriesCandidateSchema)` to create a new message.
  */
 export const SeriesCandidateSchema: GenMessage<SeriesCandidate> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 9);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 11);
 
 /**
  * SelectSeriesRequest is the request for SelectSeries.
@@ -392,7 +464,7 @@ export type SelectSeriesRequest = Message<"heimdallr.conversion.v1.SelectSeriesR
  * Use `create(SelectSeriesRequestSchema)` to create a new message.
  */
 export const SelectSeriesRequestSchema: GenMessage<SelectSeriesRequest> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 10);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 12);
 
 /**
  * SelectSeriesResponse is the response for SelectSeries.
@@ -413,7 +485,7 @@ export type SelectSeriesResponse = Message<"heimdallr.conversion.v1.SelectSeries
  * Use `create(SelectSeriesResponseSchema)` to create a new message.
  */
 export const SelectSeriesResponseSchema: GenMessage<SelectSeriesResponse> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 11);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 13);
 
 /**
  * SeriesScore tells whether a series is worth analysing, and why.
@@ -462,7 +534,7 @@ export type SeriesScore = Message<"heimdallr.conversion.v1.SeriesScore"> & {
  * Use `create(SeriesScoreSchema)` to create a new message.
  */
 export const SeriesScoreSchema: GenMessage<SeriesScore> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 12);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 14);
 
 /**
  * ScoreReason is one line of the score table.
@@ -497,7 +569,7 @@ export type ScoreReason = Message<"heimdallr.conversion.v1.ScoreReason"> & {
  * Use `create(ScoreReasonSchema)` to create a new message.
  */
 export const ScoreReasonSchema: GenMessage<ScoreReason> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 13);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 15);
 
 /**
  * DescribeSeriesRequest is the request for DescribeSeries.
@@ -525,7 +597,7 @@ export type DescribeSeriesRequest = Message<"heimdallr.conversion.v1.DescribeSer
  * Use `create(DescribeSeriesRequestSchema)` to create a new message.
  */
 export const DescribeSeriesRequestSchema: GenMessage<DescribeSeriesRequest> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 14);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 16);
 
 /**
  * DescribeSeriesResponse is the response for DescribeSeries.
@@ -568,7 +640,7 @@ export type DescribeSeriesResponse = Message<"heimdallr.conversion.v1.DescribeSe
  * Use `create(DescribeSeriesResponseSchema)` to create a new message.
  */
 export const DescribeSeriesResponseSchema: GenMessage<DescribeSeriesResponse> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 15);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 17);
 
 /**
  * ConvertSeriesRequest is the request for ConvertSeries.
@@ -596,7 +668,7 @@ export type ConvertSeriesRequest = Message<"heimdallr.conversion.v1.ConvertSerie
  * Use `create(ConvertSeriesRequestSchema)` to create a new message.
  */
 export const ConvertSeriesRequestSchema: GenMessage<ConvertSeriesRequest> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 16);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 18);
 
 /**
  * ConvertSeriesResponse is one message of the stream.
@@ -641,7 +713,7 @@ export type ConvertSeriesResponse = Message<"heimdallr.conversion.v1.ConvertSeri
  * Use `create(ConvertSeriesResponseSchema)` to create a new message.
  */
 export const ConvertSeriesResponseSchema: GenMessage<ConvertSeriesResponse> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 17);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 19);
 
 /**
  * Conversion is a converted series.
@@ -669,7 +741,7 @@ export type Conversion = Message<"heimdallr.conversion.v1.Conversion"> & {
  * Use `create(ConversionSchema)` to create a new message.
  */
 export const ConversionSchema: GenMessage<Conversion> = /*@__PURE__*/
-  messageDesc(file_heimdallr_conversion_v1_conversion_service, 18);
+  messageDesc(file_heimdallr_conversion_v1_conversion_service, 20);
 
 /**
  * PictureFormat is the encoding of a picture.
@@ -805,6 +877,21 @@ export const ConversionService: GenService<{
     methodKind: "server_streaming";
     input: typeof RenderFrameRequestSchema;
     output: typeof RenderFrameResponseSchema;
+  },
+  /**
+   * RenderFrames draws frames for as long as its caller asks. A gateway keeps
+   * one stream for all viewers: a picture then waits for no call to be made and
+   * recorded. Whose picture it is the archive records, which a gateway asks
+   * first. Every request is answered under its number, in any order; one that
+   * fails does so alone, as RenderFrame would. The stream itself fails with
+   * ERROR_REASON_DEPENDENCY_UNAVAILABLE alone.
+   *
+   * @generated from rpc heimdallr.conversion.v1.ConversionService.RenderFrames
+   */
+  renderFrames: {
+    methodKind: "bidi_streaming";
+    input: typeof RenderFramesRequestSchema;
+    output: typeof RenderFramesResponseSchema;
   },
   /**
    * DecodeFrames gives frames as native little endian pixels, as PS3.5 8.1 lays
