@@ -16,6 +16,7 @@ from services.cli.demo import demo
 from services.cli.dicom import dicom
 from services.cli.doctor import doctor
 from services.cli.fetch import fetch
+from services.cli.patients import patients
 from services.cli.peers import peers
 from services.cli.phantom import phantom
 from services.cli.push import push
@@ -72,6 +73,7 @@ app.command()(conformance)
 app.command()(studies)
 app.command()(study)
 app.command()(replay)
+app.add_typer(patients)
 app.add_typer(peers)
 app.command()(push)
 app.command()(query)
