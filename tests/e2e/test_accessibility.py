@@ -82,6 +82,24 @@ def test_a_study_that_does_not_exist(inside: Visitor) -> None:
     assert_accessible(inside)
 
 
+def test_uploads(inside: Visitor) -> None:
+    open_page(inside, "/upload")
+    expect(inside.page.get_by_role("button", name="Choose a folder")).to_be_visible()
+
+    assert_accessible(inside)
+
+
+def test_sources(inside: Visitor) -> None:
+    open_page(inside, "/sources")
+    expect(inside.page.get_by_text("No sources yet")).to_be_visible()
+    assert_accessible(inside)
+
+    inside.page.get_by_role("button", name="Add a source").click()
+    expect(inside.page.get_by_role("dialog")).to_be_visible()
+
+    assert_accessible(inside)
+
+
 def test_the_status(inside: Visitor) -> None:
     open_page(inside, "/status")
     expect(inside.page.get_by_role("row").filter(has_text="coordinator")).to_be_visible()

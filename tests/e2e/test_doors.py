@@ -13,7 +13,12 @@ from tests.support.axe import assert_accessible
 from tests.support.browser import Visitor
 from tests.support.instances import ct_instance, part10
 
-pytestmark = [pytest.mark.browser, pytest.mark.stack, pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.stack,
+    pytest.mark.soak,
+    pytest.mark.timeout(400),
+]
 
 
 def disc(folder: Path, size: int = 64) -> Path:
