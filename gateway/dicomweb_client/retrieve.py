@@ -107,7 +107,7 @@ async def _files(
     session: WebSession, response: aiohttp.ClientResponse, counted: _Counted
 ) -> AsyncIterator[AsyncIterator[bytes]]:
     kind = parse_mimetype(response.headers.get("Content-Type", ""))
-    if (kind.type, kind.subtype) == ("application", "dicom"):
+    if (kind.type, kind.subtype, kind.suffix) == ("application", "dicom", ""):
         yield counted.pieces()
         return
     boundary = kind.parameters.get("boundary", "")

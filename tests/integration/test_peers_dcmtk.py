@@ -14,7 +14,7 @@ from heimdallr.dimse.v1 import dimse_service_pb2 as pb
 from heimdallr.peers.v1 import peers_service_pb2 as peers_pb
 from services.runtime.client import MeshChannel
 from tests.integration.peers import Exchange, dimse_address, drained, refused, sent_to_us, written
-from tests.support.certificates import Authority
+from tests.support.peer_certificates import Authority
 from tests.support.dcmtk import dcmtk as run_dcmtk
 from tests.support.dcmtk import require_dcmtk
 from tests.support.dcmtk_peers import Provider, QueryRetrieveArchive

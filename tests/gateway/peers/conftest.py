@@ -78,7 +78,8 @@ def make_client(door: FileDoor, tmp_path: Path, bounds: ExchangeSettings) -> Ite
 
 def dimse_peer(port: int, *, inside: bool = True, **address: Any) -> Peer:
     """Return a peer on this machine."""
-    where = DimseAddress(**({"ae_title": "PEER", "host": "127.0.0.1", "port": port} | address))
+    values: dict[str, Any] = {"ae_title": "PEER", "host": "127.0.0.1", "port": port}
+    where = DimseAddress(**(values | address))
     return Peer("01a1fe91-66c6-71ab-8cc9-5ddfcb0bb29e", "peer", inside, dimse=where)
 
 

@@ -16,12 +16,6 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE, evt
-from pynetdicom.sop_class import (
-    CTImageStorage,
-    StudyRootQueryRetrieveInformationModelFind,
-    StudyRootQueryRetrieveInformationModelGet,
-    Verification,
-)
 
 from gateway.peers.errors import PeerRefusedError, PeerUnreachableError
 from gateway.peers.resolving import addresses
@@ -29,8 +23,10 @@ from gateway.scu.find import Query, Truncated
 from gateway.scu.identifier import Key, Level, Model, RetrieveKeys
 from services.runtime.errors import LimitExceededError
 from tests.gateway.peers.conftest import Handed, MakeClient, collected, dimse_peer
-from tests.support.instances import ct_instance
+from tests.support.instances import CT, ct_instance
 
+VERIFICATION = "1.2.840.10008.1.1"
+STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2"
 FIND = Query(Model.STUDY_ROOT, Level.STUDY, [Key("StudyInstanceUID")])
 STUDY = RetrieveKeys(Level.STUDY, study_instance_uids=("1.2.3",))
 
@@ -63,12 +59,14 @@ def listening(serve: Callable[[socket.socket], None]) -> Iterator[int]:
 def provider(*handlers: Any, get: bool = False) -> Iterator[int]:
     """Run a provider of pynetdicom's."""
     ae = AE(ae_title="PEER")
-    ae.add_supported_context(Verification)
-    ae.add_supported_context(StudyRootQueryRetrieveInformationModelFind)
+    ae.add_supported_context(VERIFICATION)
+    ae.add_supported_context(f"{STUDY_ROOT}.1")
     if get:
-        ae.add_supported_context(StudyRootQueryRetrieveInformationModelGet)
-        ae.add_supported_context(CTImageStorage, scu_role=True, scp_role=True)
+        ae.add_supported_context(f"{STUDY_ROOT}.3")
+        ae.add_supported_context(CT, scu_role=True, scp_role=True)
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=list(handlers))
+    assert server is not None
+    assert server.socket is not None
     try:
         yield server.socket.getsockname()[1]
     finally:
@@ -213,7 +211,7 @@ async def test_what_is_fetched_is_durable_once_and_nothing_is_left(
 ) -> None:
     with provider((evt.EVT_C_GET, instances_of(1, 2, 2)), get=True) as port:
         peer = dimse_peer(port)
-        found = await collected(make_client().get(peer, Model.STUDY_ROOT, STUDY, [CTImageStorage]))
+        found = await collected(make_client().get(peer, Model.STUDY_ROOT, STUDY, [CT]))
 
     assert (found[-1].stored, found[-1].known, found[-1].failed) == (3, 0, 0)
     assert list((tmp_path / "fetching").iterdir()) == []
@@ -230,7 +228,7 @@ async def test_a_fetched_instance_that_is_too_large_ends_the_exchange(
 
     client = make_client(max_file_bytes=1 << 20)
     with provider((evt.EVT_C_GET, get), get=True) as port:
-        call = client.get(dimse_peer(port), Model.STUDY_ROOT, STUDY, [CTImageStorage])
+        call = client.get(dimse_peer(port), Model.STUDY_ROOT, STUDY, [CT])
         with pytest.raises(PeerRefusedError) as caught:
             await collected(call)
 

@@ -16,6 +16,7 @@ from gateway.dicomweb_client.search import Search, SearchLevel
 from gateway.outgoing import OutsideError, associated
 from gateway.peers.errors import PeerOutsideError
 from gateway.peers.peer import DimseAddress, Peer, Recipient, WebAddress
+from gateway.registry import DimsePeer
 from gateway.scu.client import DimseClient
 from gateway.scu.find import Query
 from gateway.scu.identifier import Key, Level, Model, RetrieveKeys, check_outside
@@ -33,6 +34,7 @@ OUTSIDE = Peer(
     dimse=DimseAddress("CLOUD", "127.0.0.1", 9),
     web=WebAddress("http://127.0.0.1:9/dicom-web"),
 )
+NEVER_LOOKED_AT: Any = None
 SENDING_CALLS = {
     "/heimdallr.dimse.v1.DimseService/StoreInstances",
     "/heimdallr.dicomweb.v1.DicomWebClientService/StoreInstances",
@@ -105,25 +107,33 @@ def test_stored_bytes_are_read_for_those_who_check() -> None:
     }
 
 
-@pytest.mark.parametrize("send", [StoreUser.send, Sending.send, DicomWebClient.store])
-async def test_a_recipient_that_was_forged_is_found_out(send: Any) -> None:
-    forged = object.__new__(Recipient)
-    object.__setattr__(forged, "peer", OUTSIDE)
-    sender = object.__new__(
-        {StoreUser.send: StoreUser, Sending.send: Sending}.get(send, DicomWebClient)
-    )
-    rest = ([],) if send is StoreUser.send else (None, None) if send is Sending.send else (None,)
+def forged() -> Recipient:
+    recipient = object.__new__(Recipient)
+    object.__setattr__(recipient, "peer", OUTSIDE)
+    return recipient
+
+
+@pytest.mark.parametrize(
+    ("sender", "method", "arguments"),
+    [
+        (StoreUser, "send", ([],)),
+        (Sending, "send", (None, None)),
+        (DicomWebClient, "store", (None,)),
+    ],
+)
+async def test_a_recipient_that_was_forged_is_found_out(
+    sender: type[Any], method: str, arguments: tuple[Any, ...]
+) -> None:
+    unready = object.__new__(sender)
 
     with pytest.raises(PeerOutsideError):
-        await collected(send(sender, forged, *rest))
+        await collected(getattr(unready, method)(forged(), *arguments))
 
 
 async def test_sub_operations_of_a_move_go_to_no_outsider() -> None:
-    from gateway.registry import DimsePeer
-
     peer = DimsePeer("id", False, True, "CLOUD", "127.0.0.1", 9)
     with pytest.raises(OutsideError):
-        async with associated(peer, [], None):  # type: ignore[arg-type] -- never looked at
+        async with associated(peer, [], NEVER_LOOKED_AT):
             pytest.fail("an association with an outsider")
 
 
@@ -144,7 +154,7 @@ async def test_a_key_that_could_tell_who_somebody_is_goes_to_no_outsider(
     make_client: MakeClient, key: Key
 ) -> None:
     client = make_client()
-    web = DicomWebClient(None, None, None, None, None)  # type: ignore[arg-type] -- refused before
+    web = DicomWebClient(*[NEVER_LOOKED_AT] * 5)
 
     with pytest.raises(PeerOutsideError):
         await collected(client.find(OUTSIDE, Query(Model.STUDY_ROOT, Level.STUDY, [key])))
