@@ -142,6 +142,8 @@ class _Measured:
     def __init__(self, stub: pb_grpc.ArchiveServiceAsyncStub, backend: int) -> None:
         self._stub = stub
         self._clock = Path(f"/proc/{backend}/schedstat")
+        self._times: list[float] = []
+        self._cpu: list[float] = []
 
     async def figures(self, requests: list[pb.ListStudiesRequest]) -> Figures:
         """Return what some requests took."""
@@ -154,8 +156,13 @@ class _Measured:
             times.append((time.perf_counter() - began) * 1000)
             cpu.append(self._cpu_ms() - busy)
             rows += len(reply.studies)
-        p50, p95, cpu_p95 = _at(times, 0.5), _at(times, 0.95), _at(cpu, 0.95)
-        return Figures(p50, p95, cpu_p95, round(rows / len(requests), 1))
+        self._times += times
+        self._cpu += cpu
+        return _figures(times, cpu, round(rows / len(requests), 1))
+
+    def together(self) -> Figures:
+        """Return what all searches took, as many of each kind."""
+        return _figures(self._times, self._cpu, 0)
 
     async def deep(self, pages: int) -> Figures:
         """Return what pages of 500 took, one after the other, as the page fetches them ahead."""
@@ -166,10 +173,14 @@ class _Measured:
             token = (await self._stub.ListStudies(request)).next_page_token
             times.append((time.perf_counter() - began) * 1000)
             cpu.append(self._cpu_ms() - busy)
-        return Figures(_at(times, 0.5), _at(times, 0.95), _at(cpu, 0.95), 500)
+        return _figures(times, cpu, 500)
 
     def _cpu_ms(self) -> float:
         return int(self._clock.read_text().split()[0]) / 1e6
+
+
+def _figures(times: list[float], cpu: list[float], rows: float) -> Figures:
+    return Figures(_at(times, 0.5), _at(times, 0.95), _at(cpu, 0.95), rows)
 
 
 def _at(values: list[float], share: float) -> float:
@@ -193,7 +204,9 @@ async def _measure(pool: Pool, samples: int) -> dict[str, Figures]:
                 name: await measured.figures([make(draw.choice(known)) for _ in range(samples)])
                 for name, make in _SEARCHES.items()
             }
-            return found | {"pages of 500": await measured.deep(min(samples, len(known) // 500))}
+            found["all of these"] = measured.together()
+            found["pages of 500, fetched ahead"] = await measured.deep(min(samples, 20))
+            return found
 
 
 async def _size(server_dsn: str, size: int, samples: int) -> dict[str, Figures]:
