@@ -30,6 +30,7 @@ from tests.support.studies import operator_channel, settled
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = ROOT / "docs" / "benchmarks.md"
+SEARCHED_STUDIES: Final = (10_000, 100_000)
 ROUNDS: Final = 3
 
 
