@@ -27,6 +27,8 @@ from gateway.dimse.recorder import AssociationRecord, Traffic
 _LONGEST_PDU: Final = 128 << 10
 _SHORTEST_PDU: Final = 128
 _MESSAGE_IDS: Final = 1 << 16
+_RUN_BYTES: Final = 256 << 10
+"""Of a data set, given to the socket at once."""
 _WHILE_SERVED_S: Final = 24 * 3600.0
 """A peer that waits for us owes nothing."""
 
@@ -119,8 +121,11 @@ class Link:
         encoded = encode_response(command, reply)
         parts = pdu.encode_message(context_id, encoded, reply.data_set, self._max_pdu_length)
         async with self._writing:
-            for part in parts:
-                await self._write(part)
+            if len(reply.data_set) < self._max_pdu_length:
+                await self._write(b"".join(parts))
+            else:
+                for part in parts:
+                    await self._write(part)
         if self._record is not None:
             self._note_response(self._record, context_id, command, reply)
 
@@ -272,27 +277,27 @@ class Link:
         self, context_id: int, first: bytes, rest: AsyncIterator[bytes]
     ) -> None:
         step = self._max_pdu_length - pdu.PDV_HEADER_BYTES
-        held = bytearray(first)
+        held = memoryview(first)
         try:
             async for chunk in rest:
-                held += chunk
                 # At least a byte is kept: the last fragment says that it is the last.
-                while len(held) > step:
-                    await self._write_fragment(context_id, bytes(held[:step]), is_last=False)
-                    del held[:step]
+                whole = max(len(held) - 1, 0) // step * step
+                await self._write_fragments(context_id, held[:whole], step, is_last=False)
+                held = memoryview(bytes(held[whole:]) + chunk)
         except BaseException:
             # The peer waits for the rest of the message, which will not come.
             self._connection.cut()
             raise
-        await self._write_rest(context_id, held, step)
+        await self._write_fragments(context_id, held, step, is_last=True)
 
-    async def _write_rest(self, context_id: int, held: bytearray, step: int) -> None:
-        for start in range(0, max(len(held), 1), step):
-            fragment = bytes(held[start : start + step])
-            await self._write_fragment(context_id, fragment, is_last=start + step >= len(held))
-
-    async def _write_fragment(self, context_id: int, fragment: bytes, *, is_last: bool) -> None:
-        await self._write(pdu.encode_data(context_id, fragment, is_command=False, is_last=is_last))
+    async def _write_fragments(
+        self, context_id: int, data: memoryview, step: int, *, is_last: bool
+    ) -> None:
+        run = max(_RUN_BYTES // step, 1) * step
+        for start in range(0, max(len(data), 1) if is_last else len(data), run):
+            part = data[start : start + run]
+            ends = is_last and start + run >= len(data)
+            await self._write(pdu.encode_fragments(context_id, part, step, is_last=ends))
 
     async def _write(self, data: bytes) -> None:
         await self._connection.write(data, self._limits.pdu_timeout_s)

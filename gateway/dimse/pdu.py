@@ -191,6 +191,25 @@ def encode_data(context_id: int, fragment: bytes, *, is_command: bool, is_last: 
     return encode(DATA_TF, _PDV.pack(len(fragment) + 2, context_id, control) + fragment)
 
 
+def encode_fragments(context_id: int, data: memoryview, step: int, *, is_last: bool) -> bytes:
+    """Return the P-DATA-TF PDUs of a part of a data set, a fragment each.
+
+    Args:
+        context_id: Presentation context.
+        data: The part.
+        step: Bytes of a fragment, but for the last.
+        is_last: Whether the data set ends with it.
+    """
+    parts: list[bytes | memoryview] = []
+    for start in range(0, max(len(data), 1), step):
+        fragment = data[start : start + step]
+        control = 2 if is_last and start + step >= len(data) else 0
+        size = len(fragment) + 2
+        parts.append(_HEADER.pack(DATA_TF, size + 4) + _PDV.pack(size, context_id, control))
+        parts.append(fragment)
+    return b"".join(parts)
+
+
 def encode_message(
     context_id: int, command: bytes, data_set: bytes, max_pdu_length: int
 ) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ from gateway.dimse.commands import InstanceName, MoveOriginator
 from gateway.dimse.errors import PeerGoneError, PeerSilentError, ProtocolError
 from gateway.dimse.link import Link
 from gateway.dimse.requestor import MAX_CONTEXTS, Proposal
+from gateway.query_retrieve.sending import BegunDataSet, Parcel
 from gateway.query_retrieve.stored import WRITTEN, StoredInstance, StoredInstances
 from gateway.registry import DimsePeer
 from services.dicom.errors import InconsistentError
@@ -32,18 +33,22 @@ class Destination:
         self._stored = stored
         self._originator = originator
 
-    async def send(self, instance: StoredInstance) -> int:
-        """Send an instance and return its status, ``LOST`` when the destination is gone.
+    async def prepare(self, instance: StoredInstance) -> Parcel:
+        """Read the beginning of an instance and return how it is sent.
 
         Raises:
             ServiceError, ServiceCallError, OSError, DicomError: It cannot be read or recoded, or
                 the destination does not take it.
         """
         context_id, syntax = self._context(instance)
+        data_set = BegunDataSet(self._stored.data_set(instance, syntax))
+        await data_set.begin()
         name = InstanceName(instance.sop_class_uid, instance.sop_instance_uid)
-        data_set = self._stored.data_set(instance, syntax)
+        return Parcel(data_set, lambda read: self._send(context_id, name, read))
+
+    async def _send(self, context_id: int, name: InstanceName, data_set: BegunDataSet) -> int:
         try:
-            return await self._link.store(context_id, name, data_set, self._originator)
+            return await self._link.store(context_id, name, data_set.chunks(), self._originator)
         except _ENDS:
             return LOST
 

@@ -11,7 +11,8 @@ from gateway.dimse.negotiation import ContextResult
 from gateway.dimse.service import Request, Responder
 from gateway.query_retrieve.models import MODELS
 from gateway.query_retrieve.progress import Progress
-from gateway.query_retrieve.retrieval import OPTIONS, RefusedError, finished, selected, send_all
+from gateway.query_retrieve.retrieval import OPTIONS, RefusedError, finished, selected
+from gateway.query_retrieve.sending import BegunDataSet, Parcel, send_all
 from gateway.query_retrieve.stored import WRITTEN, StoredInstance, StoredInstances
 from services.dicom.errors import InconsistentError
 
@@ -41,13 +42,14 @@ class GetService:
             return Reply(refused.status)
         progress = Progress(len(instances), request.context.transfer_syntax)
 
-        async def send(instance: StoredInstance) -> int:
+        async def prepare(instance: StoredInstance) -> Parcel:
             context = context_for(instance, responder.contexts)
-            data_set = self._stored.data_set(instance, context.transfer_syntax)
+            data_set = BegunDataSet(self._stored.data_set(instance, context.transfer_syntax))
+            await data_set.begin()
             name = InstanceName(instance.sop_class_uid, instance.sop_instance_uid)
-            return await responder.store(context, name, data_set)
+            return Parcel(data_set, lambda read: responder.store(context, name, read.chunks()))
 
-        whole = await send_all(instances, progress, responder, send)
+        whole = await send_all(instances, progress, responder, prepare)
         return finished(progress, whole=whole)
 
 

@@ -13,7 +13,8 @@ from gateway.outgoing import NotReachedError, OutgoingSettings, associated
 from gateway.query_retrieve.destination import Destination, groups, proposals_for
 from gateway.query_retrieve.models import MODELS
 from gateway.query_retrieve.progress import Progress
-from gateway.query_retrieve.retrieval import OPTIONS, RefusedError, finished, selected, send_all
+from gateway.query_retrieve.retrieval import OPTIONS, RefusedError, finished, selected
+from gateway.query_retrieve.sending import send_all
 from gateway.query_retrieve.stored import StoredInstance, StoredInstances
 from gateway.registry import DimsePeer
 from services.runtime import logs
@@ -91,7 +92,7 @@ class MoveService:
         try:
             async with associated(peer, proposals_for(group, peer), self._settings) as link:
                 destination = Destination(link, self._stored, originator)
-                return await send_all(group, progress, responder, destination.send)
+                return await send_all(group, progress, responder, destination.prepare)
         except NotReachedError as error:
             logs.get_logger().warning(NOT_REACHED, error_type=type(error.__cause__).__name__)
             for instance in group:

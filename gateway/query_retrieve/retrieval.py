@@ -1,32 +1,26 @@
-"""What C-MOVE and C-GET have in common: what is asked for, and one sub-operation after another."""
+"""What C-MOVE and C-GET have in common: who may ask, and for what."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 from gateway.dimse.callers import Registry, refusal
 from gateway.dimse.commands import Reply, Status
-from gateway.dimse.service import Request, Responder
+from gateway.dimse.service import Request
 from gateway.query_retrieve.identifier import decode_identifier
 from gateway.query_retrieve.models import model_of
 from gateway.query_retrieve.progress import Progress
 from gateway.query_retrieve.query import RELATIONAL, IdentifierError
 from gateway.query_retrieve.selection import read_selection
-from gateway.query_retrieve.stored import NOT_READ, StoredInstance, StoredInstances
+from gateway.query_retrieve.stored import StoredInstance, StoredInstances
 from services.dicom.errors import DicomError, LimitExceededError
-from services.runtime import logs
 from services.runtime.client import ServiceCallError
 
-NOT_SENT: Final = "retrieve.not_sent"
 OPTIONS: Final = b"\x01"
 """Relational retrieval (PS3.4 C.5.2.1)."""
 _DOES_NOT_MATCH: Final = 0xA900
 _TOO_MANY: Final = Status(0xA701, "too many instances at once")
 _ARCHIVE_AWAY: Final = Status(0xA701, "the archive cannot be asked")
-
-Send = Callable[[StoredInstance], Awaitable[int]]
-"""Sends an instance and returns the status it got; one of ``NOT_READ`` when it cannot."""
 
 
 class RefusedError(Exception):
@@ -68,24 +62,6 @@ async def selected(
         raise RefusedError(_TOO_MANY) from None
     except ServiceCallError:
         raise RefusedError(_ARCHIVE_AWAY) from None
-
-
-async def send_all(
-    instances: Iterable[StoredInstance], progress: Progress, responder: Responder, send: Send
-) -> bool:
-    """Send instances one by one and tell the peer how far it is; false once it cancels."""
-    for instance in instances:
-        if responder.is_cancelled:
-            return False
-        try:
-            progress.count(instance.sop_instance_uid, await send(instance))
-        except NOT_READ as error:
-            details = logs.failure(error)
-            logs.get_logger().error(NOT_SENT, instance_id=instance.instance_id, **details)
-            progress.fail(instance.sop_instance_uid)
-        if progress.remaining:
-            await responder.pending(progress.pending())
-    return True
 
 
 def finished(progress: Progress, *, whole: bool) -> Reply:
