@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
-from services.runtime.postgres import Connection, Pool, connection
+from services.runtime.postgres import Connection, Pool, connection, is_gone
 
 _DURABLE: Final = "SET synchronous_commit TO on"
 
@@ -36,7 +36,7 @@ class HeldConnection:
             DependencyUnavailableError: The server cannot be reached or has no connection free.
         """
         try:
-            yield self._connection or await self._borrow()
+            yield await self._lent()
         except BaseException as error:
             await self._give_back(error)
             raise
@@ -45,7 +45,11 @@ class HeldConnection:
         """Give the connection back to the pool."""
         await self._give_back(None)
 
-    async def _borrow(self) -> Connection:
+    async def _lent(self) -> Connection:
+        if self._connection is not None and not is_gone(self._connection):
+            return self._connection
+        # One that was cut while nobody used it is no failure of who comes next.
+        await self._give_back(None)
         borrowed = await self._borrowed.enter_async_context(connection(self._pool))
         await borrowed.execute(_DURABLE)
         self._connection = borrowed

@@ -25,6 +25,8 @@ from services.runtime.signing_key import fsync_folder
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _INCOMING: Final = "incoming"
+_NO_LINK: Final = frozenset({errno.EEXIST, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
+"""The name is taken, or the file system gives no file a second name."""
 _ROOM_EVERY: Final = 16 << 20
 
 
@@ -118,8 +120,8 @@ class StagedFile:
             sha256: The hash of all bytes.
 
         Returns:
-            The blob, and whether it is durable: a name that was taken is, because bytes that a
-            row may rely on must not give way to such as a power cut would lose.
+            The blob, and whether it is durable: under a name that was taken it is, because bytes
+            that a row may rely on must not give way to such as a power cut would lose.
 
         Raises:
             StorageFullError: No room.
@@ -130,7 +132,9 @@ class StagedFile:
             _make_durable_folder(target.parent)
             try:
                 target.hardlink_to(self._path)
-            except FileExistsError:
+            except OSError as error:
+                if error.errno not in _NO_LINK:
+                    raise
                 return self.commit(sha256), True
         went_in(self._size)
         return ref, False

@@ -98,7 +98,7 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
         raise DependencyUnavailableError("postgres") from None
     except asyncpg.InterfaceError:
         # asyncpg says the same of a lost connection and of a wrong argument.
-        if _is_gone(borrowed):
+        if is_gone(borrowed):
             raise DependencyUnavailableError("postgres") from None
         raise
     finally:
@@ -123,7 +123,8 @@ async def _measured(opened: Connection) -> None:
     opened.add_query_logger(note_query)
 
 
-def _is_gone(borrowed: Connection) -> bool:
+def is_gone(borrowed: Connection) -> bool:
+    """Return whether a borrowed connection is closed, or has left its borrower."""
     try:
         return borrowed.is_closed()
     except asyncpg.InterfaceError:

@@ -80,6 +80,21 @@ def test_a_name_that_is_taken_is_only_replaced_by_bytes_that_are_durable(
     assert flushed[-1] == str(blob_path(blobs.folder, SHA256).parent)
 
 
+def test_a_file_system_without_links_gets_durable_bytes_at_once(
+    blobs: LocalBlobs, flushed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_path: Path, _target: Path) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+
+    _, durable = _place(blobs)
+
+    assert durable
+    assert blob_path(blobs.folder, SHA256).read_bytes() == DATA
+    assert "/incoming/" in flushed[-2]
+
+
 async def test_a_blob_that_cannot_be_flushed_is_taken_away(
     blobs: LocalBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
