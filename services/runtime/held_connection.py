@@ -9,6 +9,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
+import asyncpg
+
+from services.runtime.errors import DependencyUnavailableError
 from services.runtime.postgres import Connection, Pool, connection, is_gone
 
 _DURABLE: Final = "SET synchronous_commit TO on"
@@ -37,6 +40,10 @@ class HeldConnection:
         """
         try:
             yield await self._lent()
+        except asyncpg.InternalClientError as error:
+            # What asyncpg says when the server hung up between two statements.
+            await self._give_back(error)
+            raise DependencyUnavailableError("postgres") from None
         except BaseException as error:
             await self._give_back(error)
             raise
