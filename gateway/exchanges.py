@@ -11,6 +11,7 @@ from gateway.dicomweb_client.service import DicomWebClientService
 from gateway.file_door import FileDoor
 from gateway.gateway import Gateway
 from gateway.peers.directory import PeerDirectory
+from gateway.peers.evidence import FetchedEvidence
 from gateway.peers.settings import ExchangeSettings
 from gateway.peers.turns import Turns
 from gateway.query_retrieve.stored import StoredInstances
@@ -24,6 +25,7 @@ from heimdallr.conversion.v1.conversion_service_pb2_grpc import ConversionServic
 from heimdallr.dicomweb.v1 import dicomweb_client_service_pb2_grpc
 from heimdallr.dimse.v1 import dimse_service_pb2_grpc
 from heimdallr.peers.v1.peers_service_pb2_grpc import PeersServiceStub
+from heimdallr.workflow.v1.completeness_service_pb2_grpc import CompletenessServiceStub
 from services.runtime.local_blobs import LocalBlobs
 from services.runtime.server import Background
 
@@ -61,15 +63,16 @@ class Exchanges:
         folder = settings.journal_folder / "fetching"
         self.dimse = DimseClient(bounds, settings.ae_title, door, folder, turns)
         self.web = DicomWebClient(bounds, archive, stored, door, turns)
+        self._evidence = FetchedEvidence(CompletenessServiceStub(mesh))
         user = StoreUser(bounds, settings.ae_title, stored)
         self._sending = Sending(archive, user, self.dimse, gateway.commitments, turns)
         self.background: list[Background] = [self._run]
 
     def add_servicers(self, server: grpc.aio.Server) -> None:
         """Add the services."""
-        dimse = DimseService(self.directory, self.dimse, self._sending)
+        dimse = DimseService(self.directory, self.dimse, self._sending, self._evidence)
         dimse_service_pb2_grpc.add_DimseServiceServicer_to_server(dimse, server)
-        web = DicomWebClientService(self.directory, self.web)
+        web = DicomWebClientService(self.directory, self.web, self._evidence)
         dicomweb_client_service_pb2_grpc.add_DicomWebClientServiceServicer_to_server(web, server)
 
     async def _run(self) -> None:

@@ -16,10 +16,11 @@ from gateway.dicomweb_client.messages import (
     search_from_proto,
     sent_to_proto,
 )
-from gateway.dicomweb_client.retrieve import Resource
+from gateway.dicomweb_client.retrieve import Resource, Retrieved
 from gateway.dicomweb_client.verify import Counted
 from gateway.peers.batches import batches
 from gateway.peers.directory import PeerDirectory
+from gateway.peers.evidence import FetchedEvidence
 from gateway.peers.outcome import Sent
 from gateway.peers.peer import Peer, Recipient
 from gateway.peers.selection import Selection
@@ -45,9 +46,13 @@ class DicomWebClientService(pb_grpc.DicomWebClientServiceServicer):
     Args:
         directory: Finds peers.
         client: Speaks to them.
+        evidence: Is told of studies that were fetched whole.
     """
 
-    def __init__(self, directory: PeerDirectory, client: DicomWebClient) -> None:
+    def __init__(
+        self, directory: PeerDirectory, client: DicomWebClient, evidence: FetchedEvidence
+    ) -> None:
+        self._evidence = evidence
         self._directory = directory
         self._client = client
 
@@ -100,10 +105,16 @@ class DicomWebClientService(pb_grpc.DicomWebClientServiceServicer):
         resource = Resource(
             request.study_instance_uid, request.series_instance_uid, request.sop_instance_uid
         )
-        retrieving = self._client.retrieve(await self._peer(request), resource)
+        peer = await self._peer(request)
+        retrieving = self._client.retrieve(peer, resource)
+        last: Retrieved | None = None
         async with aclosing(retrieving) as results, aclosing(batches(results)) as parts:
             async for part in parts:
-                yield retrieved_to_proto(part[-1])
+                last = part[-1]
+                yield retrieved_to_proto(last)
+        if last is not None and not last.failed and not resource.series_instance_uid:
+            count = last.stored + last.known
+            await self._evidence.confirm(peer, resource.study_instance_uid, count)
 
     async def _peer(self, request: _NamesPeer) -> Peer:
         key = request.WhichOneof("peer")

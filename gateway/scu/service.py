@@ -11,13 +11,15 @@ import grpc
 
 from gateway.peers.batches import batches
 from gateway.peers.directory import PeerDirectory
+from gateway.peers.evidence import FetchedEvidence
 from gateway.peers.outcome import Sent
 from gateway.peers.peer import Peer, Recipient
 from gateway.peers.selection import Selection
 from gateway.peers.testing import tested
-from gateway.scu.client import DimseClient
+from gateway.scu.client import DimseClient, Fetched
 from gateway.scu.find import Truncated
 from gateway.scu.get import MAX_SOP_CLASSES
+from gateway.scu.identifier import Level
 from gateway.scu.messages import (
     fetched_to_proto,
     model_from_proto,
@@ -53,9 +55,17 @@ class DimseService(pb_grpc.DimseServiceServicer):
         directory: Finds peers.
         client: Speaks to them.
         sending: Sends what is ours.
+        evidence: Is told of studies that were fetched whole.
     """
 
-    def __init__(self, directory: PeerDirectory, client: DimseClient, sending: Sending) -> None:
+    def __init__(
+        self,
+        directory: PeerDirectory,
+        client: DimseClient,
+        sending: Sending,
+        evidence: FetchedEvidence,
+    ) -> None:
+        self._evidence = evidence
         self._directory = directory
         self._client = client
         self._sending = sending
@@ -126,9 +136,14 @@ class DimseService(pb_grpc.DimseServiceServicer):
         if len(classes) > MAX_SOP_CLASSES or not all(map(valid_uid, classes)):
             raise InvalidFieldError("sop_class_uids", f"at most {MAX_SOP_CLASSES} UIDs")
         peer = await self._peer(request)
+        item: Fetched | None = None
         async with aclosing(self._client.get(peer, model, keys, classes)) as progress:
             async for item in progress:
                 yield fetched_to_proto(item)
+        studies = keys.study_instance_uids
+        whole = keys.level is Level.STUDY and len(studies) == 1
+        if whole and item is not None and item.remaining == item.failed == 0:
+            await self._evidence.confirm(peer, studies[0], item.stored + item.known)
 
     async def _peer(self, request: _NamesPeer) -> Peer:
         key = request.WhichOneof("peer")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydicom.uid import generate_uid
 
+from heimdallr.archive.v1 import archive_service_pb2 as archive_pb
+from heimdallr.archive.v1.archive_service_pb2_grpc import ArchiveServiceStub
 from heimdallr.dicomweb.v1.dicomweb_client_service_pb2_grpc import DicomWebClientServiceStub
 from heimdallr.dimse.v1.dimse_service_pb2_grpc import DimseServiceStub
 from heimdallr.peers.v1 import peers_service_pb2 as peers_pb
@@ -78,3 +81,28 @@ def sent_to_us(stack: RunningStack, folder: Path, count: int = 3) -> str:
     sent = storescu(stack.dicom_port, paths)
     assert sent.returncode == 0, sent.stderr
     return study_uid
+
+
+ARRIVING = (archive_pb.STUDY_STATE_UNSPECIFIED, archive_pb.STUDY_STATE_RECEIVING)
+
+
+async def study_of(channel: MeshChannel, study_uid: str) -> archive_pb.Study:
+    """Return the study of a UID."""
+    request = archive_pb.ListStudiesRequest(study_instance_uid=study_uid)
+    [study] = (await ArchiveServiceStub(channel).ListStudies(request)).studies
+    return study
+
+
+async def count_of(channel: MeshChannel, study_uid: str) -> int:
+    """Return how many instances of a study are here."""
+    return (await study_of(channel, study_uid)).instance_count
+
+
+async def evidence_of(channel: MeshChannel, study_uid: str) -> archive_pb.Evidence.ValueType:
+    """Wait until a study is complete and return how that is known."""
+    async with asyncio.timeout(30):
+        while True:
+            study = await study_of(channel, study_uid)
+            if study.state not in ARRIVING:
+                return study.evidence
+            await asyncio.sleep(0.1)

@@ -9,15 +9,23 @@ import grpc
 import pytest
 
 from heimdallr.archive.v1 import archive_service_pb2 as archive_pb
-from heimdallr.archive.v1.archive_service_pb2_grpc import ArchiveServiceStub
 from heimdallr.dimse.v1 import dimse_service_pb2 as pb
 from heimdallr.peers.v1 import peers_service_pb2 as peers_pb
 from services.runtime.client import MeshChannel
-from tests.integration.peers import Exchange, dimse_address, drained, refused, sent_to_us, written
-from tests.support.peer_certificates import Authority
+from tests.integration.peers import (
+    Exchange,
+    count_of,
+    dimse_address,
+    drained,
+    evidence_of,
+    refused,
+    sent_to_us,
+    written,
+)
 from tests.support.dcmtk import dcmtk as run_dcmtk
 from tests.support.dcmtk import require_dcmtk
 from tests.support.dcmtk_peers import Provider, QueryRetrieveArchive
+from tests.support.peer_certificates import Authority
 from tests.support.running_stack import RunningStack
 
 pytestmark = [pytest.mark.stack, pytest.mark.dcmtk]
@@ -45,12 +53,6 @@ def given_to(archive: QueryRetrieveArchive, folder: Path, count: int = 3) -> str
     command = ["-aec", "ARCHIVE", "127.0.0.1", str(archive.port), *map(str, paths)]
     assert run_dcmtk("storescu", *command).returncode == 0
     return study_uid
-
-
-async def count_of(channel: MeshChannel, study_uid: str) -> int:
-    request = archive_pb.ListStudiesRequest(study_instance_uid=study_uid)
-    studies = (await ArchiveServiceStub(channel).ListStudies(request)).studies
-    return sum(study.instance_count for study in studies)
 
 
 async def test_a_peer_that_answers_is_told_and_remembered(exchange: Exchange) -> None:
@@ -181,6 +183,7 @@ async def test_a_study_is_fetched_over_one_association(
     assert (first.stored_count, first.known_count, first.failed_count) == (4, 0, 0)
     assert count == 4
     assert (again.stored_count, again.known_count, again.remaining_count) == (0, 4, 0)
+    assert await evidence_of(channel, study_uid) == archive_pb.EVIDENCE_COUNT
 
 
 async def test_a_study_is_moved_to_us(

@@ -9,12 +9,20 @@ from pathlib import Path
 import pytest
 
 from heimdallr.archive.v1 import archive_service_pb2 as archive_pb
-from heimdallr.archive.v1.archive_service_pb2_grpc import ArchiveServiceStub
 from heimdallr.dicomweb.v1 import dicomweb_client_service_pb2 as web_pb
 from heimdallr.dimse.v1 import dimse_service_pb2 as pb
 from heimdallr.peers.v1 import peers_service_pb2 as peers_pb
 from services.runtime.client import MeshChannel
-from tests.integration.peers import Exchange, dimse_address, drained, refused, sent_to_us, written
+from tests.integration.peers import (
+    Exchange,
+    count_of,
+    dimse_address,
+    drained,
+    evidence_of,
+    refused,
+    sent_to_us,
+    written,
+)
 from tests.support.dcmtk import require_dcmtk
 from tests.support.orthanc import RunningOrthanc, require_orthanc
 from tests.support.running_stack import RunningStack
@@ -48,12 +56,6 @@ def given_to(orthanc: RunningOrthanc, folder: Path, count: int = 3) -> str:
     for path in paths:
         orthanc.post("/instances", path.read_bytes())
     return study_uid
-
-
-async def count_of(channel: MeshChannel, study_uid: str) -> int:
-    request = archive_pb.ListStudiesRequest(study_instance_uid=study_uid)
-    studies = (await ArchiveServiceStub(channel).ListStudies(request)).studies
-    return sum(study.instance_count for study in studies)
 
 
 async def test_it_answers_by_both_protocols(exchange: Exchange) -> None:
@@ -190,6 +192,7 @@ async def test_a_study_is_fetched_over_http(
     assert (first.stored_count, first.known_count, first.failed_count) == (4, 0, 0)
     assert (again.stored_count, again.known_count, again.failed_count) == (0, 4, 0)
     assert first.received_bytes > sum(path.stat().st_size for path in tmp_path.glob("*.dcm"))
+    assert await evidence_of(channel, study_uid) == archive_pb.EVIDENCE_COUNT
     assert await count_of(channel, study_uid) == 4
 
 
