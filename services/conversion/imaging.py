@@ -37,6 +37,7 @@ MAX_TRANSCODED_BYTES: Final = 1 << 30
 NATIVE: Final = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian)
 WRITTEN: Final = frozenset({*NATIVE, RLELossless, JPEGLSLossless})
 """Transfer syntaxes that can be asked for; none of them loses anything."""
+_SMALL_BYTES: Final = 8 << 20
 _LARGEST_GROUP_ITEM: Final = 100_000
 
 
@@ -89,6 +90,8 @@ def decode(path: Path, frames: list[int]) -> Iterator[tuple[bytes, str]]:
 
 
 def _pixels(path: Path, header: Dataset, frame: int) -> Any:
+    if "PixelData" in header:
+        return pixel_array(header, index=frame - 1)
     if header.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian:
         # What is deflated cannot be read from its middle.
         return pixel_array(pydicom.dcmread(path), index=frame - 1)
@@ -149,13 +152,15 @@ def _file(instance: Dataset, syntax: UID) -> bytes:
 
 
 @lru_cache(maxsize=16)
-def _header_once(path: str, _stamp: int) -> Dataset:
-    return pydicom.dcmread(path, stop_before_pixels=True)
+def _read_once(path: str, _inode: int, size: int) -> Dataset:
+    # A small file is read once; of a large one only the header, and then the frames asked for.
+    return pydicom.dcmread(path, stop_before_pixels=size > _SMALL_BYTES)
 
 
 def _header(path: Path) -> Dataset:
     # Frames of one instance are asked for one after another.
-    return _header_once(str(path), path.stat().st_ino)
+    stamp = path.stat()
+    return _read_once(str(path), stamp.st_ino, stamp.st_size)
 
 
 def _check(header: Dataset, frame: int) -> None:

@@ -125,7 +125,7 @@ class ConversionService(pb_grpc.ConversionServiceServicer):
     ) -> AsyncIterator[pb.DecodeFramesResponse]:
         """See ``conversion_service.proto``."""
         async with (
-            self._images.opened(blob_from_proto(request.blob)) as (path, _),
+            self._images.opened(blob_from_proto(request.blob)) as path,
             aclosing(self._imaging.run(decode_task(request.frames, path))) as chunks,
         ):
             async for chunk in chunks:
@@ -139,18 +139,19 @@ class ConversionService(pb_grpc.ConversionServiceServicer):
         self, request: pb.TranscodeInstanceRequest, context: TranscodeContext
     ) -> AsyncIterator[pb.TranscodeInstanceResponse]:
         """See ``conversion_service.proto``."""
-        async with self._images.opened(blob_from_proto(request.blob)) as (path, folder):
+        with self._workspaces.folder() as folder:
             target = folder / "transcoded.dcm"
-            task = transcode_task(request.transfer_syntax_uid, path, target)
-            async for _ in self._imaging.run(task):
-                pass
+            async with self._images.opened(blob_from_proto(request.blob)) as path:
+                task = transcode_task(request.transfer_syntax_uid, path, target)
+                async for _ in self._imaging.run(task):
+                    pass
             with target.open("rb") as file:
                 while data := await asyncio.to_thread(file.read, CHUNK_BYTES):
                     yield pb.TranscodeInstanceResponse(data=data)
 
     async def _rendered(self, request: pb.RenderFrameRequest) -> AsyncGenerator[bytes, None]:
         async with (
-            self._images.opened(blob_from_proto(request.blob)) as (path, _),
+            self._images.opened(blob_from_proto(request.blob)) as path,
             aclosing(self._imaging.run(render_task(request, path))) as chunks,
         ):
             async for chunk in chunks:

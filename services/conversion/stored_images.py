@@ -35,21 +35,22 @@ class StoredImages:
         self._checked: OrderedDict[tuple[str, int, int, int], None] = OrderedDict()
 
     @asynccontextmanager
-    async def opened(self, ref: BlobRef) -> AsyncIterator[tuple[Path, Path]]:
-        """Give the file of a blob, never to be written to, and a private folder.
+    async def opened(self, ref: BlobRef) -> AsyncIterator[Path]:
+        """Give the file of a blob, never to be written to.
 
         Raises:
             BlobNotFoundError: The blob is not stored.
             BlobCorruptError: It does not have the bytes its hash promises.
         """
+        local = self._blobs.local_path(ref)
+        if local is not None:
+            await self._check(local, ref)
+            yield local
+            return
         with self._workspaces.folder() as folder:
-            local = self._blobs.local_path(ref)
-            if local is None:
-                local = folder / "image.dcm"
-                await self._blobs.copy_to(ref, local)
-            else:
-                await self._check(local, ref)
-            yield local, folder
+            copy = folder / "image.dcm"
+            await self._blobs.copy_to(ref, copy)
+            yield copy
 
     async def _check(self, path: Path, ref: BlobRef) -> None:
         try:
