@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -58,8 +58,8 @@ class BlobInventory(Protocol):
         """Yield the blobs that were set aside, in no order."""
         ...
 
-    async def set_aside(self, sha256: str) -> AsideBlob | None:
-        """Move a blob out of the way and return what was moved; None when it is not stored."""
+    async def set_aside(self, sha256s: Sequence[str]) -> list[AsideBlob]:
+        """Move blobs out of the way and return what was moved; what is not stored is left out."""
         ...
 
     async def put_back(self, blob: AsideBlob) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -50,9 +50,9 @@ class LocalInventory:
         for blob in await asyncio.to_thread(self._aside):
             yield blob
 
-    async def set_aside(self, sha256: str) -> AsideBlob | None:
+    async def set_aside(self, sha256s: Sequence[str]) -> list[AsideBlob]:
         """See ``BlobInventory``."""
-        return await asyncio.to_thread(self._set_aside, sha256)
+        return await asyncio.to_thread(self._set_aside, sha256s)
 
     async def put_back(self, blob: AsideBlob) -> None:
         """See ``BlobInventory``."""
@@ -86,18 +86,20 @@ class LocalInventory:
                     found.append(blob)
         return found
 
-    def _set_aside(self, sha256: str) -> AsideBlob | None:
+    def _set_aside(self, sha256s: Sequence[str]) -> list[AsideBlob]:
+        moved, folders = list[AsideBlob](), {self._root / _ASIDE}
         aside_time = int(time.time())
-        target = self._root / _ASIDE / f"{sha256}.{aside_time}"
-        source = blob_path(self._root, sha256)
-        try:
-            source.rename(target)
-        except FileNotFoundError:
-            return None
-        fsync_folder(target.parent)
-        fsync_folder(source.parent)
-        status = target.stat()
-        return AsideBlob(sha256, status.st_size, aside_time, status.st_mtime)
+        for sha256 in sha256s:
+            source = blob_path(self._root, sha256)
+            target = self._root / _ASIDE / f"{sha256}.{aside_time}"
+            with suppress(FileNotFoundError):
+                source.rename(target)
+                status = target.stat()
+                moved.append(AsideBlob(sha256, status.st_size, aside_time, status.st_mtime))
+                folders.add(source.parent)
+        for folder in folders:
+            fsync_folder(folder)
+        return moved
 
     def _put_back(self, blob: AsideBlob) -> None:
         target = blob_path(self._root, blob.sha256)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -54,8 +54,12 @@ class ObjectInventory:
                 moment = float(match[2])
                 yield AsideBlob(match[1], item["size"], moment, moment)
 
-    async def set_aside(self, sha256: str) -> AsideBlob | None:
+    async def set_aside(self, sha256s: Sequence[str]) -> list[AsideBlob]:
         """See ``BlobInventory``."""
+        moved = [await self._set_aside(sha256) for sha256 in sha256s]
+        return [blob for blob in moved if blob is not None]
+
+    async def _set_aside(self, sha256: str) -> AsideBlob | None:
         name, moment = _blob(sha256), int(time.time())
         try:
             with _reached():

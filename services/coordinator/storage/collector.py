@@ -109,35 +109,30 @@ class Collector:
     async def _set_aside(
         self, round_: Collection, garbage: Sequence[StoredBlob], horizon: float
     ) -> None:
+        garbage = garbage[: max(0, self._limit - round_.set_aside_count)]
         if not garbage:
             return
-        moved: list[AsideBlob] = []
-        for blob in garbage[: max(0, self._limit - round_.set_aside_count)]:
-            aside = await self._move(round_, blob)
-            if aside is None:
-                continue
-            if aside.put_time >= horizon:
-                # Put again since it was listed: somebody is about to name it.
-                await self._inventory.put_back(aside)
-                round_.young_count += 1
-                continue
-            moved.append(aside)
-            round_.set_aside_count += 1
-            round_.set_aside_bytes += aside.size_bytes
+        moved = await self._move(round_, garbage)
+        for blob in [blob for blob in moved if blob.put_time >= horizon]:
+            # Put again since it was listed: somebody is about to name it.
+            await self._inventory.put_back(blob)
+            round_.young_count += 1
+        moved = [blob for blob in moved if blob.put_time < horizon]
+        round_.set_aside_count += len(moved)
+        round_.set_aside_bytes += sum(blob.size_bytes for blob in moved)
         if round_.dry_run:
             return
-        for aside in await self._named_since(moved):
-            await self._restore(round_, aside)
-        SET_ASIDE_BYTES.inc(sum(aside.size_bytes for aside in moved))
+        for blob in await self._named_since(moved):
+            await self._restore(round_, blob)
+        SET_ASIDE_BYTES.inc(sum(blob.size_bytes for blob in moved))
 
-    async def _move(self, round_: Collection, blob: StoredBlob) -> AsideBlob | None:
+    async def _move(self, round_: Collection, garbage: Sequence[StoredBlob]) -> list[AsideBlob]:
         if round_.dry_run:
-            return AsideBlob(blob.sha256, blob.size_bytes, self._clock(), blob.put_time)
-        return await self._inventory.set_aside(blob.sha256)
+            now = self._clock()
+            return [AsideBlob(b.sha256, b.size_bytes, now, b.put_time) for b in garbage]
+        return await self._inventory.set_aside([blob.sha256 for blob in garbage])
 
     async def _named_since(self, moved: Sequence[AsideBlob]) -> list[AsideBlob]:
-        if not moved:
-            return []
         named = await self._store.named_among([aside.sha256 for aside in moved])
         return [aside for aside in moved if aside.sha256 in named]
 

@@ -97,6 +97,9 @@ SET kind = excluded.kind, find_time = now(), instance_id = excluded.instance_id
 WHERE damage.kind <> excluded.kind
 RETURNING true;
 
+-- damaged_among: which of some hashes are not as they were
+SELECT sha256 FROM storage.damage WHERE sha256 = ANY ($1::text[]);
+
 -- forget_damage: a blob is whole again
 DELETE FROM storage.damage WHERE study_id = $1 AND sha256 = $2;
 

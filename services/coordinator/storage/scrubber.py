@@ -55,10 +55,12 @@ class Scrubber:
         await self._store.save_scrub(round_)
 
     async def _read_page(self, round_: Scrub, page: Sequence[NamedBlob], pace: _Pace) -> None:
+        damaged = await self._store.damaged_among([found.blob.sha256 for found in page])
         for found in page:
             damage = await self._damage(found.blob, pace)
             if damage is None:
-                await self._store.forget_damage(found)
+                if found.blob.sha256 in damaged:
+                    await self._store.forget_damage(found)
             elif await self._is_named(found):
                 await self._note(found, damage)
                 round_.corrupt_count += damage is DamageKind.CORRUPT

@@ -144,6 +144,12 @@ class StorageStore:
         )
         return bool(row)
 
+    async def damaged_among(self, sha256s: Sequence[str]) -> set[str]:
+        """Return which of some hashes are not as they were."""
+        async with connection(self._pool) as borrowed:
+            rows = await borrowed.fetch(QUERIES["damaged_among"], sha256s)
+        return {row["sha256"] for row in rows}
+
     async def forget_damage(self, found: NamedBlob) -> None:
         """Keep that a blob is whole."""
         await self._execute("forget_damage", found.study_id, found.blob.sha256)

@@ -13,7 +13,7 @@ from typing import TypeVar
 import pytest
 from obstore.store import MemoryStore
 
-from services.runtime.blob_inventory import BlobInventory, inventory_of
+from services.runtime.blob_inventory import AsideBlob, BlobInventory, inventory_of
 from services.runtime.blob_ref import BlobRef
 from services.runtime.blobs import BlobStore
 from services.runtime.local_blobs import LocalBlobs
@@ -42,6 +42,11 @@ async def collected(items: AsyncIterator[_Item]) -> list[_Item]:
     return [item async for item in items]
 
 
+async def set_aside(inventory: BlobInventory, sha256: str) -> AsideBlob | None:
+    moved = await inventory.set_aside([sha256])
+    return moved[0] if moved else None
+
+
 async def test_what_is_stored_is_listed_in_order(
     blobs: BlobStore, inventory: BlobInventory
 ) -> None:
@@ -61,7 +66,7 @@ async def test_what_was_set_aside_is_put_back_whole(
 ) -> None:
     ref = await put(blobs, b"bytes")
 
-    moved = await inventory.set_aside(ref.sha256)
+    moved = await set_aside(inventory, ref.sha256)
     gone = not await blobs.exists(ref)
     listed = await collected(inventory.aside())
     assert moved is not None
@@ -75,7 +80,7 @@ async def test_what_was_set_aside_is_put_back_whole(
 
 async def test_what_was_discarded_is_gone(blobs: BlobStore, inventory: BlobInventory) -> None:
     ref = await put(blobs, b"bytes")
-    moved = await inventory.set_aside(ref.sha256)
+    moved = await set_aside(inventory, ref.sha256)
     assert moved is not None
 
     await inventory.discard(moved)
@@ -83,14 +88,14 @@ async def test_what_was_discarded_is_gone(blobs: BlobStore, inventory: BlobInven
 
     assert await collected(inventory.aside()) == []
     assert not await blobs.exists(ref)
-    assert await inventory.set_aside(ref.sha256) is None
+    assert await set_aside(inventory, ref.sha256) is None
 
 
 async def test_bytes_that_were_put_again_meanwhile_stay(
     blobs: BlobStore, inventory: BlobInventory
 ) -> None:
     ref = await put(blobs, b"bytes")
-    moved = await inventory.set_aside(ref.sha256)
+    moved = await set_aside(inventory, ref.sha256)
     assert moved is not None
 
     await put(blobs, b"bytes")
@@ -131,7 +136,7 @@ async def test_no_put_is_lost_while_the_same_blob_is_set_aside_and_back(tmp_path
 
     async def collect() -> None:
         for _ in range(200):
-            moved = await inventory.set_aside(ref.sha256)
+            moved = await set_aside(inventory, ref.sha256)
             if moved is not None:
                 await inventory.put_back(moved)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import pytest
 
@@ -130,10 +131,10 @@ class MeanwhilePut:
     def __getattr__(self, name: str) -> object:
         return getattr(self._yard.inventory, name)
 
-    async def set_aside(self, sha256: str) -> AsideBlob | None:
+    async def set_aside(self, sha256s: Sequence[str]) -> list[AsideBlob]:
         if self._when == "before":
             await self._put()
-        moved = await self._yard.inventory.set_aside(sha256)
+        moved = await self._yard.inventory.set_aside(sha256s)
         if self._when == "after":
             await self._put()
         return moved
