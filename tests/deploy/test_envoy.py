@@ -74,6 +74,19 @@ def test_the_configuration_with_mutual_tls_is_valid(tmp_path: Path) -> None:
     assert "coordinator.sock" not in text
 
 
+def test_the_viewer_has_a_listener_only_where_it_has_a_port(tmp_path: Path) -> None:
+    config = tmp_path / "envoy.yaml"
+    layout = Layout(tmp_path, tmp_path)
+    config.write_text(render(template(), layout, StackSettings(tmp_path, ohif_port=8081)))
+    argv = [str(envoy_program()), "--mode", "validate", "--config-path", str(config)]
+
+    done = subprocess.run(argv, check=False, capture_output=True, timeout=30)
+
+    assert done.returncode == 0, done.stderr.decode()
+    assert "- name: viewer" in config.read_text()
+    assert "- name: viewer" not in render(template(), layout, StackSettings(tmp_path))
+
+
 def test_a_path_with_a_quote_cannot_break_the_configuration(tmp_path: Path) -> None:
     layout = Layout(tmp_path, Path('/tmp/a"b'))
 
