@@ -20,9 +20,10 @@ from gateway.dimse.commands import (
 )
 from gateway.dimse.connection import Connection
 from gateway.dimse.errors import PeerGoneError, PeerSilentError
+from gateway.dimse.fragments import encode_data_set, encode_message
 from gateway.dimse.inbox import Inbox, InboxLimits
 from gateway.dimse.negotiation import ContextResult
-from gateway.dimse.recorder import AssociationRecord, Traffic
+from gateway.dimse.recorder import AssociationRecord, MessageLog
 
 _LONGEST_PDU: Final = 128 << 10
 _SHORTEST_PDU: Final = 128
@@ -55,13 +56,11 @@ class Link:
         max_pdu_length: int,
         record: AssociationRecord | None = None,
     ) -> None:
-        self._record = record
-        self._arrived: Traffic | None = None
-        self._noted = (0, 0)
         self.contexts = contexts
         self._connection = connection
         self._limits = limits
         self._inbox = Inbox(connection, contexts, limits)
+        self._log = MessageLog(record, contexts, self._inbox) if record is not None else None
         self._max_pdu_length = max(_SHORTEST_PDU, min(max_pdu_length or _LONGEST_PDU, _LONGEST_PDU))
         self._ahead: asyncio.Task[Arrival] | None = None
         self._writing = asyncio.Lock()
@@ -119,15 +118,11 @@ class Link:
             PeerGoneError, PeerSilentError: The peer does not take it.
         """
         encoded = encode_response(command, reply)
-        parts = pdu.encode_message(context_id, encoded, reply.data_set, self._max_pdu_length)
+        message = encode_message(context_id, encoded, reply.data_set, self._max_pdu_length)
         async with self._writing:
-            if len(reply.data_set) < self._max_pdu_length:
-                await self._write(b"".join(parts))
-            else:
-                for part in parts:
-                    await self._write(part)
-        if self._record is not None:
-            self._note_response(self._record, context_id, command, reply)
+            await self._write(message)
+        if self._log is not None:
+            self._log.answered(context_id, command, reply)
 
     async def store(
         self,
@@ -185,11 +180,10 @@ class Link:
         try:
             if self._closed:
                 raise PeerGoneError
-            if self._record is not None:
-                self._record.pdu(kind, len(command), received=False)
+            if self._log is not None:
+                self._log.asked(kind, len(command))
             async with self._writing:
-                for part in pdu.encode_message(context_id, command, b"", self._max_pdu_length):
-                    await self._write(part)
+                await self._write(encode_message(context_id, command, b"", self._max_pdu_length))
                 await self._write_data_set(context_id, first, data_set)
             async with asyncio.timeout(self._limits.idle_timeout_s):
                 return await future
@@ -223,46 +217,14 @@ class Link:
     async def _arrival(self, idle_timeout_s: float | None) -> Arrival:
         while True:
             context_id, command = await self._inbox.command(idle_timeout_s)
-            if self._record is not None:
-                self._note_arrival(self._record, context_id, command)
+            if self._log is not None:
+                self._log.arrived(context_id, command)
             if command.field == C_CANCEL_RQ:
                 self._cancelled.add(command.message_id)
             elif command.is_response:
                 await self._answered(context_id, command)
             else:
                 return context_id, command
-
-    def _note_arrival(self, record: AssociationRecord, context_id: int, command: Command) -> None:
-        pdu_count, byte_count = self._since()
-        self._arrived = record.message(
-            self.contexts.get(context_id),
-            command,
-            received=True,
-            pdu_count=pdu_count,
-            byte_count=byte_count,
-        )
-
-    def _note_response(
-        self, record: AssociationRecord, context_id: int, command: Command, reply: Reply
-    ) -> None:
-        if self._arrived is not None:
-            # The data set of the request.
-            pdu_count, byte_count = self._since()
-            self._arrived.pdu_count += pdu_count
-            self._arrived.byte_count += byte_count
-        record.message(
-            self.contexts.get(context_id),
-            command,
-            received=False,
-            pdu_count=2 if reply.data_set else 1,
-            byte_count=len(reply.data_set),
-            status=reply.status.code,
-        )
-
-    def _since(self) -> tuple[int, int]:
-        before = self._noted
-        self._noted = (self._inbox.pdu_count, self._inbox.byte_count)
-        return self._noted[0] - before[0], self._noted[1] - before[1]
 
     async def _answered(self, context_id: int, command: Command) -> None:
         if command.has_data_set:
@@ -297,7 +259,7 @@ class Link:
         for start in range(0, max(len(data), 1) if is_last else len(data), run):
             part = data[start : start + run]
             ends = is_last and start + run >= len(data)
-            await self._write(pdu.encode_fragments(context_id, part, step, is_last=ends))
+            await self._write(encode_data_set(context_id, part, step, is_last=ends))
 
     async def _write(self, data: bytes) -> None:
         await self._connection.write(data, self._limits.pdu_timeout_s)

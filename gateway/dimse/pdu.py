@@ -24,9 +24,9 @@ UNEXPECTED_PDU: Final = 2
 INVALID_PARAMETER: Final = 6
 """Reason/Diag. of A-ABORT from the service provider (PS3.8 Table 9-26)."""
 
-_HEADER: Final = struct.Struct(">BxL")
+HEADER: Final = struct.Struct(">BxL")
 _ITEM: Final = struct.Struct(">BxH")
-_PDV: Final = struct.Struct(">LBB")
+PDV: Final = struct.Struct(">LBB")
 _FIXED: Final = struct.Struct(">HH16s16s32s")
 _MAX_ITEMS: Final = 4096
 _MAX_CONTEXTS: Final = 128
@@ -109,7 +109,7 @@ class Pdv:
 
 def decode_header(header: memoryview) -> tuple[int, int]:
     """Return the type of a PDU and the length of what follows its header."""
-    kind, length = _HEADER.unpack(header)
+    kind, length = HEADER.unpack(header)
     return kind, length
 
 
@@ -170,9 +170,9 @@ def pdvs(body: memoryview) -> Iterator[Pdv]:
     """
     offset, end = 0, len(body)
     while offset < end:
-        if end - offset < _PDV.size:
+        if end - offset < PDV.size:
             raise ProtocolError("PDV_HEADER_CUT", INVALID_PARAMETER)
-        length, context_id, control = _PDV.unpack_from(body, offset)
+        length, context_id, control = PDV.unpack_from(body, offset)
         stop = offset + 4 + length
         if length < 2 or stop > end or not context_id & 1:
             raise ProtocolError("PDV_INVALID", INVALID_PARAMETER)
@@ -182,48 +182,13 @@ def pdvs(body: memoryview) -> Iterator[Pdv]:
 
 def encode(kind: int, body: bytes) -> bytes:
     """Return a PDU."""
-    return _HEADER.pack(kind, len(body)) + body
+    return HEADER.pack(kind, len(body)) + body
 
 
 def encode_data(context_id: int, fragment: bytes, *, is_command: bool, is_last: bool) -> bytes:
     """Return a P-DATA-TF with one presentation data value."""
     control = (1 if is_command else 0) | (2 if is_last else 0)
-    return encode(DATA_TF, _PDV.pack(len(fragment) + 2, context_id, control) + fragment)
-
-
-def encode_fragments(context_id: int, data: memoryview, step: int, *, is_last: bool) -> bytes:
-    """Return the P-DATA-TF PDUs of a part of a data set, a fragment each.
-
-    Args:
-        context_id: Presentation context.
-        data: The part.
-        step: Bytes of a fragment, but for the last.
-        is_last: Whether the data set ends with it.
-    """
-    parts: list[bytes | memoryview] = []
-    for start in range(0, max(len(data), 1), step):
-        fragment = data[start : start + step]
-        control = 2 if is_last and start + step >= len(data) else 0
-        size = len(fragment) + 2
-        parts.append(_HEADER.pack(DATA_TF, size + 4) + _PDV.pack(size, context_id, control))
-        parts.append(fragment)
-    return b"".join(parts)
-
-
-def encode_message(
-    context_id: int, command: bytes, data_set: bytes, max_pdu_length: int
-) -> Iterator[bytes]:
-    """Yield the P-DATA-TF PDUs of a whole message.
-
-    Args:
-        context_id: Presentation context.
-        command: Command set.
-        data_set: Data set; empty when there is none.
-        max_pdu_length: Longest variable field that the peer takes, in bytes.
-    """
-    yield from _fragments(context_id, memoryview(command), max_pdu_length, is_command=True)
-    if data_set:
-        yield from _fragments(context_id, memoryview(data_set), max_pdu_length, is_command=False)
+    return encode(DATA_TF, PDV.pack(len(fragment) + 2, context_id, control) + fragment)
 
 
 def encode_reject(result: int, source: int, reason: int) -> bytes:
@@ -254,16 +219,6 @@ def encode_item(kind: int, value: bytes) -> bytes:
 def sized(value: bytes) -> bytes:
     """Return a value after its length of two bytes, as in sub-items of PS3.7 Annex D."""
     return len(value).to_bytes(2, "big") + value
-
-
-def _fragments(
-    context_id: int, data: memoryview, max_pdu_length: int, *, is_command: bool
-) -> Iterator[bytes]:
-    step = max_pdu_length - PDV_HEADER_BYTES
-    for start in range(0, len(data), step):
-        part = bytes(data[start : start + step])
-        is_last = start + step >= len(data)
-        yield encode_data(context_id, part, is_command=is_command, is_last=is_last)
 
 
 def _items(data: memoryview) -> Iterator[tuple[int, memoryview]]:

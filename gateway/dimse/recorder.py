@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.dimse import commands
-from gateway.dimse.commands import Command
+from gateway.dimse.commands import Command, Reply
 from gateway.dimse.negotiation import ContextResult
 from gateway.dimse.pdu import AssociateRequest
 
@@ -139,6 +139,67 @@ class AssociationRecord:
 
     def _offset(self) -> float:
         return time.monotonic() - self._began
+
+
+class Counted(Protocol):
+    """Where PDUs are counted as they come."""
+
+    pdu_count: int
+    byte_count: int
+
+
+class MessageLog:
+    """Notes the messages of one association.
+
+    Args:
+        record: Where they are noted.
+        contexts: Accepted presentation contexts by id.
+        inbox: Counts what comes.
+    """
+
+    def __init__(
+        self, record: AssociationRecord, contexts: Mapping[int, ContextResult], inbox: Counted
+    ) -> None:
+        self._record = record
+        self._contexts = contexts
+        self._inbox = inbox
+        self._noted = (0, 0)
+        self._last: Traffic | None = None
+
+    def arrived(self, context_id: int, command: Command) -> None:
+        """Note a command set that came."""
+        pdu_count, byte_count = self._since()
+        self._last = self._record.message(
+            self._contexts.get(context_id),
+            command,
+            received=True,
+            pdu_count=pdu_count,
+            byte_count=byte_count,
+        )
+
+    def answered(self, context_id: int, command: Command, reply: Reply) -> None:
+        """Note a response of ours, and the data set that the request had."""
+        if self._last is not None:
+            pdu_count, byte_count = self._since()
+            self._last.pdu_count += pdu_count
+            self._last.byte_count += byte_count
+        self._record.message(
+            self._contexts.get(context_id),
+            command,
+            received=False,
+            pdu_count=2 if reply.data_set else 1,
+            byte_count=len(reply.data_set),
+            status=reply.status.code,
+        )
+
+    def asked(self, kind: str, byte_count: int) -> None:
+        """Note a request of ours."""
+        self._record.pdu(kind, byte_count, received=False)
+
+    def _since(self) -> tuple[int, int]:
+        before = self._noted
+        self._noted = (self._inbox.pdu_count, self._inbox.byte_count)
+        return self._noted[0] - before[0], self._noted[1] - before[1]
 
 
 class FlightRecorder:
