@@ -24,6 +24,7 @@ from services.runtime.token_source import FileTokenSource
 EXIT_FAILED: Final = 1
 EXIT_NOT_RUNNING: Final = 3
 EXIT_NOT_FOUND: Final = 4
+_PEER_UNREACHABLE: Final = "ERROR_REASON_PEER_UNREACHABLE"
 
 DataOption = Annotated[
     Path | None,
@@ -111,7 +112,7 @@ def run(command: Coroutine[Any, Any, int], path: Path | None = None) -> Never:
     except NotRunningError as error:
         _fail(str(error), EXIT_NOT_RUNNING)
     except ServiceCallError as error:
-        _fail(_sentence(error), _exit_code(error.code))
+        _fail(_sentence(error), _exit_code(error))
     except ServiceError as error:
         _fail(error.message, EXIT_FAILED)
     raise typer.Exit(code)
@@ -146,14 +147,19 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def _exit_code(code: grpc.StatusCode) -> int:
-    if code is grpc.StatusCode.NOT_FOUND:
+def _exit_code(error: ServiceCallError) -> int:
+    if error.code is grpc.StatusCode.NOT_FOUND:
         return EXIT_NOT_FOUND
-    return EXIT_NOT_RUNNING if code is grpc.StatusCode.UNAVAILABLE else EXIT_FAILED
+    return EXIT_NOT_RUNNING if _is_away(error) else EXIT_FAILED
+
+
+def _is_away(error: ServiceCallError) -> bool:
+    """Tell whether it is the stack that does not answer, and not a peer of it."""
+    return error.code is grpc.StatusCode.UNAVAILABLE and error.reason != _PEER_UNREACHABLE
 
 
 def _sentence(error: ServiceCallError) -> str:
-    if error.code is grpc.StatusCode.UNAVAILABLE:
+    if _is_away(error):
         return "the stack does not answer: see `heimdallr status`"
     reason = error.reason.removeprefix("ERROR_REASON_").lower().replace("_", " ")
     text = error.text or error.code.name
