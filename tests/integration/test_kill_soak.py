@@ -121,9 +121,9 @@ async def test_nothing_acknowledged_is_lost_or_doubled_however_often_processes_d
     sent = {uid: sha for sender in senders for uid, sha in sender.acknowledged.items()}
     assert len(sent) > KILLS
     async with operator_channel(stack) as channel:
-        found = await _drained(channel, sorted(sent))
+        found = await drained(channel, sorted(sent))
     assert {uid: blob.sha256 for uid, blob in found.items()} == sent
-    assert [blob.sha256 for blob in found.values() if not _whole(stack.data, blob.sha256)] == []
+    assert [blob.sha256 for blob in found.values() if not whole(stack.data, blob.sha256)] == []
     figure(f"kill -9 of {KILLS} processes: {len(sent)} acknowledged instances, 0 lost, 0 doubled")
 
 
@@ -139,7 +139,7 @@ def _kill_one(stack: RunningStack, chance: random.Random) -> None:
             os.kill(process.pid, signal.SIGKILL)
 
 
-async def _drained(channel: MeshChannel, uids: list[str]) -> dict[str, BlobRef]:
+async def drained(channel: MeshChannel, uids: list[str]) -> dict[str, BlobRef]:
     """Return what the archive has of the instances once it has all, or when time is over."""
     deadline = time.monotonic() + DRAINED_S
     while True:
@@ -162,6 +162,6 @@ async def _located(channel: MeshChannel, uids: list[str]) -> dict[str, BlobRef]:
     return rows
 
 
-def _whole(data: Path, sha256: str) -> bool:
+def whole(data: Path, sha256: str) -> bool:
     (path,) = (data / "blobs").rglob(f"{sha256}*")
     return hashlib.sha256(path.read_bytes()).hexdigest() == sha256

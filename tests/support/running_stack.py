@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
+import psutil
+
 from services.cli.stack.ports import free_ports
 from services.cli.stack.state import StackState, read_state
 
@@ -103,6 +105,11 @@ class RunningStack:
         return state
 
     @property
+    def is_running(self) -> bool:
+        """Whether it was started and not ended since."""
+        return self._process is not None
+
+    @property
     def supervisor(self) -> int:
         """Process id of the command itself."""
         return self._running().pid
@@ -119,6 +126,18 @@ class RunningStack:
     def kill(self, name: str) -> None:
         """End a process by SIGKILL, wherever it is."""
         os.kill(self.pid(name), signal.SIGKILL)
+
+    def kill_everything(self) -> None:
+        """End every process at once, the supervisor too."""
+        process = self._running()
+        family = [psutil.Process(process.pid)]
+        os.kill(process.pid, signal.SIGSTOP)  # it starts nothing again meanwhile
+        family += family[0].children(recursive=True)
+        for one in family:
+            one.kill()
+        process.wait(_STOP_TIMEOUT_S)
+        psutil.wait_procs(family, _STOP_TIMEOUT_S)
+        self._process = None
 
     def logs(self) -> dict[str, str]:
         """Return every log by its file's name."""
