@@ -188,6 +188,19 @@ describe("the list of studies", () => {
     expect(screen.getByTitle(/^A{1000}…$/).textContent?.length).toBeLessThan(200);
   });
 
+  test("a study that may mix up two patients says so", async () => {
+    show((mesh) =>
+      mesh.service(ArchiveService, {
+        listStudies: () => ({ studies: [makeStudy(1, { patientMismatchCount: 2 }), makeStudy(2)] }),
+      }),
+    );
+
+    await screen.findByText("TEST, PATIENT 1");
+
+    expect(screen.getAllByTitle("2 instances name another patient")).toHaveLength(1);
+    expect(screen.getAllByText("2 instances name another patient")).toHaveLength(1);
+  });
+
   test("an empty archive says how to send a study", async () => {
     show(() => {});
 

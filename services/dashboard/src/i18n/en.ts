@@ -59,6 +59,8 @@ export const en = {
   "worklist.stages": "{done} of {all} stages",
   "worklist.conflicts.one": "{n} instance kept aside: its UID holds other bytes already",
   "worklist.conflicts.other": "{n} instances kept aside: their UIDs hold other bytes already",
+  "worklist.mismatches.one": "{n} instance names another patient",
+  "worklist.mismatches.other": "{n} instances name another patient",
   "worklist.found.one": "{n} study",
   "worklist.found.other": "{n} studies",
   "worklist.found-more.one": "{n}+ studies",

@@ -61,6 +61,8 @@ export const pt: Readonly<Record<Key, string>> = {
   "worklist.stages": "{done} de {all} etapas",
   "worklist.conflicts.one": "{n} instância separada: seu UID já contém outros bytes",
   "worklist.conflicts.other": "{n} instâncias separadas: seus UIDs já contêm outros bytes",
+  "worklist.mismatches.one": "{n} instância indica outro paciente",
+  "worklist.mismatches.other": "{n} instâncias indicam outro paciente",
   "worklist.found.one": "{n} estudo",
   "worklist.found.other": "{n} estudos",
   "worklist.found-more.one": "{n}+ estudos",

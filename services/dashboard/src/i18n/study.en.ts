@@ -22,6 +22,8 @@ export const studyEn = {
   "series_count.other": "{n} series",
   "conflicts.one": "{n} image was kept aside: another image with its identifier was there first.",
   "conflicts.other": "{n} images were kept aside: other images with their identifiers were there first.",
+  "mismatches.one": "{n} image came with another Patient ID or issuer: two patients may be mixed up.",
+  "mismatches.other": "{n} images came with another Patient ID or issuer: two patients may be mixed up.",
   "sex.M": "male",
   "sex.F": "female",
   "sex.O": "other",

@@ -24,6 +24,8 @@ export const studyPt: Readonly<Record<StudyKey, string>> = {
   "series_count.other": "{n} séries",
   "conflicts.one": "{n} imagem foi guardada à parte: outra imagem com o mesmo identificador chegou antes.",
   "conflicts.other": "{n} imagens foram guardadas à parte: outras imagens com os mesmos identificadores chegaram antes.",
+  "mismatches.one": "{n} imagem chegou com outro ID de paciente ou emissor: dois pacientes podem estar misturados.",
+  "mismatches.other": "{n} imagens chegaram com outro ID de paciente ou emissor: dois pacientes podem estar misturados.",
   "sex.M": "masculino",
   "sex.F": "feminino",
   "sex.O": "outro",
