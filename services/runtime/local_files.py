@@ -58,6 +58,7 @@ class StagedFile:
         self._path = root / _INCOMING / new_id()
         self._hash = hashlib.sha256()
         self._size = 0
+        self._named = False
         with storage_errors():
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             self._descriptor = os.open(self._path, flags, 0o600)
@@ -109,6 +110,7 @@ class StagedFile:
                 os.fdatasync(self._descriptor)
             _make_durable_folder(target.parent)
             self._path.replace(target)
+            self._named = True
             fsync_folder(target.parent)
         went_in(self._size)
         return ref
@@ -155,7 +157,8 @@ class StagedFile:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-            self._path.unlink(missing_ok=True)
+            if not self._named:
+                self._path.unlink(missing_ok=True)
 
 
 def flush_blob(root: Path, ref: BlobRef) -> None:
