@@ -17,10 +17,11 @@ export class Upload {
   /** What stops it or holds it up, if anything does. */
   problem: ProblemKind | "changed" | null = $state(null);
   outcome: UploadDocument | null = $state.raw(null);
+  /** Our id of it; empty before the gateway knows it. */
+  uploadId = $state("");
 
   #abort = new AbortController();
-  #blob: Blob | null = null;
-  uploadId = "";
+  #blob: Blob | null = $state.raw(null);
 
   constructor(
     readonly parcel: Parcel,
