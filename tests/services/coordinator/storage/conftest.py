@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from services.coordinator.archive.indexer import Indexer
+from services.coordinator.archive.store import ArchiveStore
 from services.coordinator.storage.collector import Collector
 from services.coordinator.storage.rounds import Collection
 from services.coordinator.storage.store import StorageStore
@@ -46,22 +47,37 @@ class Yard:
     store: StorageStore
     ahead_s: float = 0.0
 
-    def collector(self, inventory: BlobInventory | None = None, limit: int = 1000) -> Collector:
+    @property
+    def archive(self) -> ArchiveStore:
+        """Locks studies."""
+        return ArchiveStore(self.pool)
+
+    def collector(
+        self,
+        inventory: BlobInventory | None = None,
+        limit: int = 1000,
+        grace: timedelta = GRACE,
+    ) -> Collector:
         """Return a collector over the store, or over another inventory of it."""
         return Collector(
             self.store,
             inventory or self.inventory,
-            GRACE,
+            grace,
             limit,
             clock=lambda: time.time() + self.ahead_s,
         )
 
     async def collect(
-        self, *, dry_run: bool = False, inventory: BlobInventory | None = None, limit: int = 1000
+        self,
+        *,
+        dry_run: bool = False,
+        inventory: BlobInventory | None = None,
+        limit: int = 1000,
+        grace: timedelta = GRACE,
     ) -> Collection:
         """Do a whole round."""
         round_ = await self.store.begin_collection(dry_run=dry_run)
-        await self.collector(inventory, limit).collect(round_)
+        await self.collector(inventory, limit, grace).collect(round_)
         await self.store.end_collection(round_)
         return round_
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
+from services.coordinator.archive.deletion import delete_study
 from services.runtime.blob_inventory import AsideBlob, BlobInventory
 from services.runtime.blob_ref import BlobRef
+from services.runtime.postgres import transaction
 from tests.services.coordinator.storage.conftest import DAY_S, Yard
 
 pytestmark = pytest.mark.postgres
@@ -210,3 +215,46 @@ async def test_one_coordinator_collects_at_a_time(yard: Yard) -> None:
         pass
 
     assert (*both, third) == (True, False, True)
+
+
+async def test_nothing_that_is_named_is_lost_while_studies_come_and_go(yard: Yard) -> None:
+    chance = random.Random(7)  # noqa: S311 -- the same every time
+    under_way: set[float] = set()
+    working = True
+
+    async def receive(content: int, turn: int) -> None:
+        began = time.time()
+        under_way.add(began)
+        data = b"content %d" % content
+        await yard.put(data)
+        await asyncio.sleep(chance.random() / 50)
+        study_id = await yard.index(data, study_uid=f"1.2.{content}.{turn}")
+        under_way.discard(began)
+        if chance.random() < 0.6:
+            async with transaction(yard.pool) as connection:
+                await yard.archive.lock_study(connection, study_id)
+                await delete_study(connection, study_id)
+
+    async def work(lane: int) -> None:
+        for turn in range(12):
+            await receive(chance.randrange(6), 100 * lane + turn)
+
+    async def collect() -> int:
+        moved = 0
+        while working:
+            await yard.inventory.confirm_staged("writer", min(under_way, default=time.time()))
+            # A file's time is that of the kernel's last tick.
+            round_ = await yard.collect(grace=timedelta(seconds=0.05))
+            moved += round_.set_aside_count + round_.deleted_count
+        return moved
+
+    collecting = asyncio.create_task(collect())
+    await asyncio.gather(*(work(lane) for lane in range(3)))
+    working = False
+    moved = await collecting
+
+    named = await yard.rows("SELECT sha256, size_bytes FROM archive.instance")
+    refs = [BlobRef(row["sha256"], row["size_bytes"], "application/dicom") for row in named]
+    assert refs
+    assert all([await yard.blobs.exists(ref) for ref in refs])
+    assert moved > 0
