@@ -21,12 +21,15 @@ from typing import Final
 
 import aiohttp
 
+from heimdallr.archive.v1.archive_service_pb2 import ListStudiesRequest
+from heimdallr.archive.v1.archive_service_pb2_grpc import ArchiveServiceStub
 from services.dicom.phantoms.chest_ct import ChestCtPhantom
 from services.dicom.phantoms.series import PhantomStudy, write_series
+from services.runtime.client import MeshChannel
 from tests.support.dcmtk import storescu
 from tests.support.orthanc import RunningOrthanc
-from tests.support.running_stack import IMPATIENT, RunningStack
-from tests.support.studies import operator_channel, settled
+from tests.support.running_stack import RunningStack
+from tests.support.studies import operator_channel, results
 
 INSTANCES: Final = 500
 FRAMES: Final = 100
@@ -41,6 +44,7 @@ _COUNTS: Final = {
     "pictures": FRAMES // 4,
     "pictures, the first time": FRAMES // 4,
 }
+_CONVERTED_S: Final = 300.0
 _FRAME: Final = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
 
 
@@ -155,9 +159,21 @@ def _draw(folder: Path) -> PhantomStudy:
     return study
 
 
+async def _converted(channel: MeshChannel, uid: str) -> None:
+    """Wait until conversion has described and converted the series, and is idle."""
+    archive = ArchiveServiceStub(channel)
+    async with asyncio.timeout(_CONVERTED_S):
+        while True:
+            found = (await archive.ListStudies(ListStudiesRequest(study_instance_uid=uid))).studies
+            made = (await results(channel, found[0].study_id)).series if found else []
+            if made and made[0].HasField("metadata") and made[0].HasField("volume"):
+                return
+            await asyncio.sleep(1)
+
+
 async def _measured(stack: RunningStack, orthanc: RunningOrthanc, study: PhantomStudy) -> Figures:
     async with operator_channel(stack) as channel:
-        await settled(channel, study.study_instance_uid)
+        await _converted(channel, study.study_instance_uid)
     token = (Path(stack.state.run) / "tokens" / "operator.jwt").read_text().strip()
     path = f"/studies/{study.study_instance_uid}/series/{study.series_instance_uid}"
     series = Series(path, [study.sop_instance_uid(n) for n in range(INSTANCES)])
@@ -173,9 +189,9 @@ def measure() -> Figures:
         folder = Path(work)
         _say("drawing a series")
         study = _draw(folder)
-        # No model runs beside what is measured.
-        alone = RunningStack(arguments=("--without", "triton"), environ=IMPATIENT)
-        with alone as stack, RunningOrthanc() as orthanc:
+        # Nothing is computed beside what is measured.
+        away = [f"--without={name}" for name in ("triton", "analysis", "reporting")]
+        with RunningStack(arguments=tuple(away)) as stack, RunningOrthanc() as orthanc:
             for port in (stack.dicom_port, orthanc.dicom_port):
                 storescu(port, [folder], "+sd").check_returncode()
             if orthanc.instance_count() != INSTANCES:
