@@ -68,6 +68,7 @@ async def test_a_study_is_held_then_deleted_and_what_stays_is_whole(
     assert (counted["set_aside_count"], counted["failed"]) == ("0", False)
 
 
+@pytest.mark.soak
 def test_a_rule_is_previewed_set_listed_and_removed(stack: RunningStack) -> None:
     preview = document(stack, "retention", "preview", "--days", "36500", "--modality", "ct")
     command(stack, "retention", "set", "very-old", "--days", "36500", "--disabled")

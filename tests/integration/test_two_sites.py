@@ -154,6 +154,7 @@ async def test_a_gateway_elsewhere_streams_what_it_receives(
     assert site.spooled() == []
 
 
+@pytest.mark.soak
 async def test_what_came_while_the_stack_was_away_follows(
     mutual: RunningStack, site: Site, tmp_path: Path
 ) -> None:

@@ -19,6 +19,8 @@ from services.runtime.errors import BlobNotFoundError, DependencyUnavailableErro
 from services.runtime.object_blobs import ObjectBlobs
 from tests.support.object_stores import BUCKET, ObjectServer, azure, s3
 
+pytestmark = pytest.mark.soak
+
 DICOM = "application/dicom"
 LARGE = bytes(range(256)) * (12 << 12)
 
