@@ -60,7 +60,7 @@ class Runner:
             try:
                 turn = await self._turn()
                 pause_s = self._settings.ask_every_s
-            except ServiceCallError:
+            except (ServiceCallError, OSError):
                 # The coordinator is away; the intake says so in the log already.
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             if turn is None:

@@ -17,12 +17,15 @@ from gateway.upload.spool import Upload, UploadSpool
 from gateway.upload.unpacking import Unpacking
 from gateway.upload.zip_archive import ArchiveLimits
 from services.runtime import logs
+from services.runtime.errors import StorageFullError
 
 UNPACKED: Final = "upload.unpacked"
 UNPACKING_FAILED: Final = "upload.unpacking_failed"
 EXPIRED: Final = "upload.expired"
+SWEEP_FAILED: Final = "upload.sweep_failed"
 _AT_ONCE: Final = 2
 _SWEEP_S: Final = 60.0
+_AGAIN_S: Final = 15.0
 
 
 class Uploads:
@@ -99,6 +102,11 @@ class Uploads:
                 raise
             finally:
                 del self._running[upload_id]
+            if not task.cancelled() and (error := task.exception()) is not None:
+                # The disk, not the upload: what became of it so far is on disk as far as it could.
+                logs.get_logger().error(UNPACKING_FAILED, **logs.failure(error))
+                loop = asyncio.get_running_loop()
+                loop.call_later(_AGAIN_S, self._waiting.put_nowait, upload_id)
 
     async def _unpack(self, upload: Upload) -> None:
         outcome = await asyncio.to_thread(self.spool.outcome, upload)
@@ -110,6 +118,8 @@ class Uploads:
                 outcome,
                 lambda noted: self.spool.note(upload, noted),
             )
+        except (OSError, StorageFullError):
+            raise
         except Exception as error:
             # A fault of ours: the same bytes would fail the same way for ever.
             logs.get_logger().error(UNPACKING_FAILED, **logs.failure(error))
@@ -133,9 +143,12 @@ class Uploads:
 
     async def _sweep(self) -> None:
         while True:
-            for upload in await asyncio.to_thread(self._old):
-                logs.get_logger().info(EXPIRED, upload_id=upload.upload_id)
-                await self.terminate(upload)
+            try:
+                for upload in await asyncio.to_thread(self._old):
+                    logs.get_logger().info(EXPIRED, upload_id=upload.upload_id)
+                    await self.terminate(upload)
+            except OSError as error:
+                logs.get_logger().error(SWEEP_FAILED, **logs.failure(error))
             await asyncio.sleep(_SWEEP_S)
 
     def _old(self) -> list[Upload]:

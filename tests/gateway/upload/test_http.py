@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from gateway.upload import uploads
 from gateway.upload.http import PATH
+from gateway.upload.outcome import Outcome
+from gateway.upload.spool import Upload
 from heimdallr.access.v1.permission_pb2 import Permission
 from heimdallr.intake.v1 import intake_service_pb2 as pb
+from services.runtime.errors import StorageFullError
 from tests.gateway.conftest import Start
 from tests.gateway.upload.archives import claiming, dicomdir, with_link, zipped
 from tests.gateway.upload.conftest import BODY, TUS, Serve, as_text, everything_under
@@ -340,3 +344,44 @@ async def test_what_it_speaks_is_told_to_anybody(serve: Serve) -> None:
     async with client.session.options(PATH) as answer:
         assert answer.headers["Tus-Version"] == "1.0.0"
         assert "creation" in answer.headers["Tus-Extension"]
+
+
+async def test_a_full_disk_holds_an_upload_up_and_no_longer(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await serve()
+    monkeypatch.setattr(uploads, "_AGAIN_S", 0.05)
+    note, full = client.spool.note, 1
+
+    def noted(upload: Upload, outcome: Outcome) -> None:
+        nonlocal full
+        if full:
+            full -= 1
+            raise StorageFullError
+        note(upload, outcome)
+
+    monkeypatch.setattr(client.spool, "note", noted)
+
+    document = await client.upload(ct())
+
+    assert (document["stored"] + document["duplicates"], document["failure"]) == (1, "")
+    assert len(client.gateway.intake.rows) == 1
+
+
+async def test_what_stands_still_is_forgotten(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "_SWEEP_S", 0.05)
+    client = await serve(expire_after_s=0.2, outcome_kept_count=1)
+    address = await client.create(10)
+    first = await client.upload(ct(1))
+    last = await client.upload(ct(2))
+
+    async with asyncio.timeout(10):
+        while len(client.spool.uploads()) > 1:  # noqa: ASYNC110 -- until the sweep came by
+            await asyncio.sleep(0.05)
+
+    assert [upload.upload_id for upload in client.spool.uploads()] == [last["upload_id"]]
+    assert first["upload_id"] not in everything_under(client.folder)
+    async with client.session.head(address, headers=client.headers()) as answer:
+        assert answer.status == 404

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,12 @@ class Running:
         self.process.kill()
         await self.process.start()
 
+    def anonymous_bytes(self) -> int:
+        """Return the memory of the gateway that no file backs."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        [line] = [line for line in status.splitlines() if line.startswith("RssAnon:")]
+        return int(line.split()[1]) << 10
+
 
 @pytest.fixture
 async def running(short_folder: Path, tmp_path: Path) -> AsyncIterator[Running]:
@@ -65,7 +72,7 @@ async def running(short_folder: Path, tmp_path: Path) -> AsyncIterator[Running]:
         UPLOAD_FREE_BYTES="0",
     )
     await process.start()
-    token = tokens.mint(Permission.PERMISSION_ARCHIVE_WRITE, subject="anna", lifetime_s=600)
+    token = tokens.mint(Permission.PERMISSION_ARCHIVE_WRITE, subject="anna", lifetime_s=3600)
     async with aiohttp.ClientSession(
         "http://gateway",
         connector=aiohttp.UnixConnector(f"{short_folder}/http.sock"),
@@ -114,3 +121,54 @@ async def test_a_kill_loses_nothing_of_an_upload_and_doubles_nothing(
     assert (durable, outcome["refused_count"]) == (COUNT, 0)
     with pytest.raises(UploadError):
         await uploader.send("0192f0c4-0000-7000-8000-000000000000", stream)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+async def test_five_gibibytes_grow_the_gateway_by_little(
+    running: Running, tmp_path: Path, figure: Callable[[str], None]
+) -> None:
+    running.intake.verify = False
+    members = [sparse_instance(tmp_path / f"{number}.dcm", number) for number in range(10)]
+    stream, before = ZipStream(members), running.anonymous_bytes()
+    uploader = Uploader(running.session)
+    most = before
+
+    async def watch() -> None:
+        nonlocal most
+        while True:
+            most = max(most, running.anonymous_bytes())
+            await asyncio.sleep(0.05)
+
+    watching = asyncio.create_task(watch())
+    begun = time.monotonic()
+    upload_id = await uploader.begin(stream.size)
+    await uploader.send(upload_id, stream)
+    sent = time.monotonic()
+    outcome = await uploader.outcome(upload_id)
+    ended = time.monotonic()
+    watching.cancel()
+
+    figure(
+        f"upload: {stream.size / 2**30:.1f} GiB sent in {sent - begun:.0f} s, "
+        f"unpacked {ended - sent:.0f} s later; "
+        f"the gateway grew by {(most - before) / 2**20:.0f} MiB"
+    )
+    assert stream.size > 5 << 30
+    assert (outcome["stored"], outcome["failure"]) == (10, "")
+    assert most - before < 256 << 20
+
+
+def sparse_instance(path: Path, number: int) -> Member:
+    """Write an image of 520 MiB of which the disk holds little."""
+    frames, size = 1040, 512
+    image = ct_instance(number=number, size=size)
+    image.NumberOfFrames = frames
+    head = part10(image)
+    # The pixels come last; their length stands before them in four bytes.
+    start = len(head) - size * size * 2
+    length = frames * size * size * 2
+    with path.open("wb") as file:
+        file.write(head[: start - 4] + length.to_bytes(4, "little"))
+        file.truncate(start + length)
+    return Member(path, path.name, start + length)
