@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterator
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from pydicom import dcmread
-from pydicom.uid import generate_uid
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless, generate_uid
 
 from services.runtime.client import MeshChannel
 from tests.integration.peers import Exchange, dimse_address, sent_to_us, written
@@ -192,6 +193,34 @@ async def test_getscu_gets_a_study(stack: RunningStack, tmp_path: Path, syntax: 
     sent = {dcmread(path).SOPInstanceUID: dcmread(path).PixelData for path in paths}
     assert got.returncode == 0, got.stderr
     assert {one.SOPInstanceUID: one.PixelData for one in received} == sent
+
+
+@pytest.mark.usefixtures("registered")
+async def test_a_compressed_instance_is_decoded_for_a_peer_that_takes_it_plain(
+    stack: RunningStack, destination: Provider, tmp_path: Path
+) -> None:
+    image = ct_instance(size=32)
+    pixels = image.PixelData
+    path = tmp_path / "rle.dcm"
+    compressed = dcmread(BytesIO(part10(image)))
+    compressed.compress(RLELossless, generate_instance_uid=False)
+    compressed.save_as(path)
+    assert storescu(stack.dicom_port, [path], "-xr").returncode == 0
+    folder = tmp_path / "got"
+    folder.mkdir()
+    keys = ["-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={image.StudyInstanceUID}"]
+    where = ["127.0.0.1", str(stack.dicom_port)]
+
+    got = run_dcmtk("getscu", "-S", "-aec", "HEIMDALLR", "-od", str(folder), *keys, *where)
+    moved = run_dcmtk("movescu", "-S", "-aec", "HEIMDALLR", "-aem", "DEST", *keys, *where)
+
+    [received] = [dcmread(one) for one in folder.iterdir()]
+    arrived = [dcmread(one) for one in destination.files]
+    [sent_on] = [one for one in arrived if one.SOPInstanceUID == image.SOPInstanceUID]
+    assert (got.returncode, moved.returncode) == (0, 0), got.stderr + moved.stderr
+    assert received.file_meta.TransferSyntaxUID == ExplicitVRLittleEndian
+    assert received.PixelData == pixels
+    assert sent_on.PixelData == pixels
 
 
 async def test_whoever_nobody_registered_finds_nothing(stack: RunningStack, tmp_path: Path) -> None:
