@@ -63,6 +63,7 @@ class JsonVoice(Voice):
             "ready",
             seconds=round(seconds, 2),
             http=addresses.http,
+            viewer=viewer_url(stack),
             dicom=f"{addresses.ae_title}@{addresses.dicom_host}:{addresses.dicom_port}",
             tls_fingerprint=stack.tls_fingerprint,
             data=str(stack.layout.data),
@@ -114,6 +115,8 @@ class ScreenVoice(Voice):
         addresses = stack.addresses
         table = Table(title=f"Heimdallr is ready ({seconds:.1f} s)", show_header=False)
         table.add_row("web, gRPC", addresses.http)
+        if (viewer := viewer_url(stack)) is not None:
+            table.add_row("viewer (OHIF)", viewer)
         if stack.tls_fingerprint is not None:
             # In two lines of 16 bytes: a person compares it with what the browser shows.
             digits = stack.tls_fingerprint
@@ -140,6 +143,12 @@ class ScreenVoice(Voice):
     def stopping(self) -> None:
         """Say so."""
         self._console.print("Stopping (Ctrl-C again: at once)")
+
+
+def viewer_url(stack: Stack) -> str | None:
+    """Return where the viewer is; None where it is not served."""
+    port = stack.settings.ohif_port
+    return None if port is None else f"{stack.addresses.http.rpartition(':')[0]}:{port}"
 
 
 def _end(status: ProcessStatus) -> str:
