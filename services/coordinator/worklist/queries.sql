@@ -6,15 +6,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 ON CONFLICT (accession_number, requested_procedure_id, step_id) DO NOTHING
 RETURNING scheduled_step_id, state, spec, create_time, update_time;
 
--- replace_step: schedule something else; no row when the order has another step of that id
-UPDATE worklist.scheduled_step AS s
+-- replace_step: schedule something else; violates a rule when the order has another of that id
+UPDATE worklist.scheduled_step
 SET spec = $2, start = $3, modality = $4, station_ae_titles = $5, patient_id = $6,
     patient_name_folded = $7, accession_number = $8, requested_procedure_id = $9, step_id = $10,
     study_instance_uid = $11, update_time = now()
-WHERE s.scheduled_step_id = $1 AND NOT EXISTS (
-    SELECT FROM worklist.scheduled_step AS o
-    WHERE o.accession_number = $8 AND o.requested_procedure_id = $9 AND o.step_id = $10
-      AND o.scheduled_step_id <> $1)
+WHERE scheduled_step_id = $1
 RETURNING scheduled_step_id, state, spec, create_time, update_time;
 
 -- lock_step: hold a step until the transaction ends

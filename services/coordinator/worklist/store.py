@@ -113,11 +113,14 @@ async def overwrite(
     spec = keeping_ids(spec, before.spec)
     if spec == before.spec:
         return before
-    row = await borrowed.fetchrow(
-        QUERIES["replace_step"], before.scheduled_step_id, *_columns(spec)
-    )
+    try:
+        row = await borrowed.fetchrow(
+            QUERIES["replace_step"], before.scheduled_step_id, *_columns(spec)
+        )
+    except asyncpg.UniqueViolationError:
+        raise ProcedureStepStateError("exists") from None
     if row is None:
-        raise ProcedureStepStateError("exists")
+        raise ProcedureStepNotFoundError
     return step_from_row(row)
 
 

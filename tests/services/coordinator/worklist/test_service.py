@@ -123,6 +123,14 @@ async def test_an_order_has_each_step_once(worklist: Worklist) -> None:
     )
 
     assert await refused(call) == (STATE, {"state": "exists"})
+    other = await schedule(worklist, scheduled(step_id="S2"))
+    renamed = pb.UpdateScheduledStepRequest(
+        scheduled_step_id=other.scheduled_step_id, spec=scheduled(step_id="S1")
+    )
+    assert await refused(worklist.stub.UpdateScheduledStep(renamed)) == (
+        STATE,
+        {"state": "exists"},
+    )
 
 
 async def test_a_step_is_replaced_with_the_ids_it_had(worklist: Worklist) -> None:
