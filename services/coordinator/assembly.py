@@ -78,7 +78,7 @@ from services.runtime.database_metrics import pool_gather
 from services.runtime.local_blobs import LocalBlobs
 from services.runtime.postgres import Pool
 from services.runtime.server import Hooks
-from services.runtime.settings import RuntimeSettings
+from services.runtime.settings import RuntimeSettings, load_settings
 from services.runtime.tokens import Issuer
 
 PACKAGES: Final = tuple(
@@ -133,7 +133,7 @@ class Coordinator:
         self._events(pool)
         self._intake(runtime.service_name, pool, blobs)
         self._retention(runtime.service_name, pool, recorder)
-        self._keeping = Keeping(pool, blobs, StorageSettings())
+        self._keeping = Keeping(pool, blobs, load_settings(StorageSettings))
         peers = PeerStore(pool, Vault.load_or_create(settings.peers_key))
         self._peers = PeersService(peers)
         self._evidence = Evidence(pool, mesh, peers, self._completeness, settings)
@@ -242,7 +242,7 @@ class Coordinator:
         )
 
     def _retention(self, service_name: str, pool: Pool, recorder: CallRecorder) -> None:
-        settings = RetentionSettings()
+        settings = load_settings(RetentionSettings)
         store = RetentionStore(pool, self._archive)
         deletions = Deletions(pool, self._archive, (forget_study,))
         every = timedelta(minutes=settings.rules_every_minutes)
