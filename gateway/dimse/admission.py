@@ -63,6 +63,11 @@ class Admission:
         """Forget a waiting connection."""
         self._waiting.pop(connection, None)
 
+    def cut_waiting(self) -> None:
+        """End every connection that waits."""
+        while self._waiting:
+            self._give_way(next(iter(self._waiting)))
+
     def enter(self, address: str) -> bool:
         """Take a place for an association; false when there is none."""
         if (

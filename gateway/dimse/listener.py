@@ -69,6 +69,7 @@ class Listener:
         """Take no more connections, let what is being stored be answered, then cut what is left."""
         for server in self._servers:
             server.close()
+        self._admission.cut_waiting()
         for association in list(self._tasks.values()):
             association.drain()
         if self._tasks:
