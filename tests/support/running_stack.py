@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -134,7 +135,8 @@ class RunningStack:
         os.kill(process.pid, signal.SIGSTOP)  # it starts nothing again meanwhile
         family += family[0].children(recursive=True)
         for one in family:
-            one.kill()
+            with suppress(psutil.NoSuchProcess):  # a backend may end by itself meanwhile
+                one.kill()
         process.wait(_STOP_TIMEOUT_S)
         psutil.wait_procs(family, _STOP_TIMEOUT_S)
         self._process = None
