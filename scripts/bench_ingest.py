@@ -24,7 +24,7 @@ from scripts.bench_instances import CT_BYTES, draw, sent_hashes
 from scripts.bench_peers import Orthanc, Ours, Peer, Storescp, cpu_seconds
 from tests.support.dcmtk import storescu
 
-PLANS: Final = {1: 300, 4: 150, 50: 12}
+PLANS: Final = {1: 300, 4: 300, 50: 40}
 """Instances an association, by number of associations at once."""
 _DISK_FILES: Final = 200
 
