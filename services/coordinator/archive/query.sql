@@ -7,24 +7,29 @@ SELECT set_config('statement_timeout', $1, true), set_config('jit', 'off', true)
 SELECT DISTINCT coalesce(surviving_id, patient_id) FROM archive.patient
 WHERE patient_id = ANY ($1::uuid[]);
 
--- patients_by_id: patients with what the latest study says of each, those merged into it counted
+-- patients_by_id: patients with what the latest study says of each, those merged into it counted;
+-- studies are read once for all, whatever plan is chosen
+WITH members AS MATERIALIZED (
+    SELECT coalesce(surviving_id, patient_id) AS patient_id, patient_id AS member_id
+    FROM archive.patient WHERE coalesce(surviving_id, patient_id) = ANY ($1::uuid[])
+), studies AS MATERIALIZED (
+    SELECT m.patient_id, m.member_id = m.patient_id AS own, s.study_id, s.first_receive_time,
+           s.patient_name, s.patient_birth_date, s.patient_sex, s.series_count, s.instance_count
+    FROM members AS m JOIN archive.study AS s ON s.patient_id = m.member_id
+), latest AS (
+    SELECT DISTINCT ON (patient_id) patient_id, patient_name, patient_birth_date, patient_sex
+    FROM studies ORDER BY patient_id, own DESC, first_receive_time DESC, study_id DESC
+), counted AS (
+    SELECT patient_id, count(*) AS study_count, sum(series_count) AS series_count,
+           sum(instance_count) AS instance_count
+    FROM studies GROUP BY patient_id
+)
 SELECT p.patient_id, p.patient_id_text, p.issuer_of_patient_id, latest.patient_name,
        latest.patient_birth_date, latest.patient_sex, counted.study_count, counted.series_count,
        counted.instance_count
 FROM archive.patient AS p
-CROSS JOIN LATERAL (
-    SELECT s.patient_name, s.patient_birth_date, s.patient_sex
-    FROM archive.patient AS q JOIN archive.study AS s ON s.patient_id = q.patient_id
-    WHERE coalesce(q.surviving_id, q.patient_id) = p.patient_id
-    ORDER BY s.patient_id = p.patient_id DESC, s.first_receive_time DESC, s.study_id DESC
-    LIMIT 1
-) AS latest
-CROSS JOIN LATERAL (
-    SELECT count(*) AS study_count, sum(s.series_count) AS series_count,
-           sum(s.instance_count) AS instance_count
-    FROM archive.patient AS q JOIN archive.study AS s ON s.patient_id = q.patient_id
-    WHERE coalesce(q.surviving_id, q.patient_id) = p.patient_id
-) AS counted
+JOIN latest ON latest.patient_id = p.patient_id
+JOIN counted ON counted.patient_id = p.patient_id
 WHERE p.patient_id = ANY ($1::uuid[]);
 
 -- studies_by_id: some studies
