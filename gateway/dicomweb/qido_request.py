@@ -106,8 +106,8 @@ def _match(tag: int, value: str) -> pb.AttributeMatch | None:
     keyword, value = keyword_for_tag(tag), value.strip()
     if len(value) > _LONGEST_VALUE and dictionary_VR(tag) != "UI":
         raise bad_request("A value of a matching key is longer than it may be.")
-    if "\0" in value:
-        raise bad_request("A value of a matching key holds a control character.")
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise bad_request("A value of a matching key holds what is no text.")
     if not value or value == "*":
         return None
     vr = dictionary_VR(tag)

@@ -196,6 +196,12 @@ async def test_a_search_that_breaks_a_rule_is_refused(dicomweb: Dicomweb, query:
     assert "DROP" not in body.decode()
 
 
+async def test_bytes_that_are_no_text_are_refused_or_found_nowhere(dicomweb: Dicomweb) -> None:
+    for value in ("%ff", "%ed%a0%80", "%00", "%c3%28"):
+        status, _, _ = await dicomweb.get(f"/studies?PatientName={value}")
+        assert status in (204, 400), value
+
+
 async def test_only_json_is_given(dicomweb: Dicomweb) -> None:
     await dicomweb.stored(ct_instance())
 
