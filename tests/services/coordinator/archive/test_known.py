@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from services.coordinator.archive.arrival import Disposition
+from services.coordinator.archive.arrival import Arrival, Disposition, Indexed
 from services.coordinator.archive.known import add_to_known
 from services.runtime.ids import new_id
-from services.runtime.postgres import Pool, transaction
+from services.runtime.postgres import Pool, connection, transaction
 from tests.services.coordinator.archive.arrivals import arrival, study
 from tests.services.coordinator.archive.conftest import Archive
 
@@ -22,14 +24,20 @@ async def _counts(pool: Pool, uid: str = "1.2.1") -> tuple[int, int, int, int]:
         "FROM archive.study s WHERE study_instance_uid = $1",
         uid,
     )
-    return tuple(row)
+    assert row is not None
+    return (row[0], row[1], row[2], row[3])
+
+
+async def _added(archive: Archive, arrivals: Sequence[Arrival]) -> dict[str, Indexed]:
+    async with connection(archive.pool) as borrowed:
+        return await add_to_known(borrowed, arrivals, tell=False)
 
 
 async def test_more_instances_of_a_known_series_are_added_and_counted(archive: Archive) -> None:
     first = (await archive.add(arrival(number=1)))[0]
     more = [arrival(number=number) for number in (2, 3)]
 
-    added = await add_to_known(archive.pool, more, tell=False)
+    added = await _added(archive, more)
 
     assert set(added) == {one.instance_id for one in more}
     for indexed in added.values():
@@ -50,7 +58,7 @@ async def test_what_is_not_known_is_left_for_the_long_way(archive: Archive) -> N
         arrival(study("1.2.2"), number=1),
     ]
 
-    added = await add_to_known(archive.pool, [*left, arrival(number=2)], tell=False)
+    added = await _added(archive, [*left, arrival(number=2)])
 
     assert len(added) == 1
     assert await _counts(archive.pool) == (2, 1, 2, 2)
@@ -67,10 +75,19 @@ async def test_the_second_of_two_equal_instances_is_left(archive: Archive) -> No
     await archive.add(arrival(number=1))
     twins = [arrival(number=2), arrival(number=2)]
 
-    added = await add_to_known(archive.pool, twins, tell=False)
+    added = await _added(archive, twins)
 
     assert len(added) == 1
     assert await _counts(archive.pool) == (2, 1, 2, 2)
+
+
+async def test_another_patient_under_a_known_study_is_left_so_that_it_is_flagged(
+    archive: Archive,
+) -> None:
+    await archive.add(arrival(number=1))
+    others = [study(patient_id_text="P2"), study(issuer_of_patient_id="H")]
+
+    assert await _added(archive, [arrival(one, number=2) for one in others]) == {}
 
 
 @pytest.mark.parametrize("state", ["complete", "processing", "ready", "held"])
@@ -78,7 +95,7 @@ async def test_a_study_that_is_not_being_received_is_left(archive: Archive, stat
     await archive.add(arrival(number=1))
     await archive.pool.execute("UPDATE archive.study SET state = $1", state)
 
-    assert await add_to_known(archive.pool, [arrival(number=2)], tell=False) == {}
+    assert await _added(archive, [arrival(number=2)]) == {}
     assert await _counts(archive.pool) == (1, 1, 1, 1)
 
 
@@ -86,7 +103,7 @@ async def test_a_new_modality_is_left_so_that_the_study_learns_of_it(archive: Ar
     await archive.add(arrival(number=1))
     await archive.pool.execute("UPDATE archive.study SET modalities = '{}'")
 
-    assert await add_to_known(archive.pool, [arrival(number=2)], tell=False) == {}
+    assert await _added(archive, [arrival(number=2)]) == {}
 
 
 async def test_an_association_is_noted_in_the_generation_it_brings_to(archive: Archive) -> None:
@@ -95,7 +112,7 @@ async def test_an_association_is_noted_in_the_generation_it_brings_to(archive: A
 
     for number in (2, 3):
         one = arrival(number=number, association_id=association_id)
-        assert await add_to_known(archive.pool, [one], tell=False)
+        assert await _added(archive, [one])
 
     rows = await archive.pool.fetch(
         "SELECT open, generation FROM archive.association WHERE association_id = $1",
