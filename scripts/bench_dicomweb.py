@@ -32,17 +32,17 @@ from tests.support.running_stack import RunningStack
 from tests.support.studies import operator_channel, results
 
 INSTANCES: Final = 500
-FRAMES: Final = 100
+FRAMES: Final = 60
 PARALLEL: Final = 8
-ROUNDS: Final = 5
+ROUNDS: Final = 3
 METADATA: Final = f"metadata of {INSTANCES} instances"
 ONE_BY_ONE: Final = "frames, one at a time"
 IN_PARALLEL: Final = f"frames, {PARALLEL} at a time"
 _COUNTS: Final = {
     ONE_BY_ONE: FRAMES,
     IN_PARALLEL: FRAMES,
-    "pictures": FRAMES // 4,
-    "pictures, the first time": FRAMES // 4,
+    "pictures": FRAMES // 2,
+    "pictures, the first time": FRAMES // 2,
 }
 _CONVERTED_S: Final = 300.0
 _FRAME: Final = 'multipart/related; type="application/octet-stream"; transfer-syntax=*'
@@ -96,7 +96,7 @@ async def _frames(peer: Peer, series: Series, parallel: int) -> None:
 
 
 async def _pictures(peer: Peer, series: Series, query: str = "") -> None:
-    for instance in series.instances[: FRAMES // 4]:
+    for instance in series.instances[: FRAMES // 2]:
         await peer.get(f"{series.path}/instances/{instance}/rendered{query}", "image/jpeg")
 
 

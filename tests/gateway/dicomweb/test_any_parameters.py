@@ -42,6 +42,9 @@ _VALUES = st.one_of(
 )
 
 
+_PARAMETERS = dict.fromkeys(("window", "viewport", "quality"), _VALUES)
+
+
 @given(st.lists(st.tuples(st.one_of(_NAMES, st.text(max_size=20)), _VALUES), max_size=6))
 @example([("limit", "²")])
 @example([("\ud800", "x")])
