@@ -24,7 +24,7 @@ from gateway.peers.evidence import FetchedEvidence
 from gateway.peers.outcome import Sent
 from gateway.peers.peer import Peer, Recipient
 from gateway.peers.selection import Selection
-from gateway.peers.testing import tested
+from gateway.peers.testing import assess
 from gateway.scu.find import Truncated
 from gateway.scu.sending import Total
 from heimdallr.dicomweb.v1 import dicomweb_client_service_pb2 as pb
@@ -59,7 +59,7 @@ class DicomWebClientService(pb_grpc.DicomWebClientServiceServicer):
     async def TestPeer(self, request: pb.TestPeerRequest, context: Context) -> pb.TestPeerResponse:
         """See ``dicomweb_client_service.proto``."""
         peer = await self._peer(request)
-        outcome = await tested(
+        outcome = await assess(
             self._directory, peer, "dicomweb", self._client.test, "the peer answers QIDO-RS"
         )
         return pb.TestPeerResponse(

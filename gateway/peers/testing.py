@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
 from gateway.peers.directory import PeerDirectory
 from gateway.peers.errors import PeerRefusedError, PeerUnreachableError
 from gateway.peers.peer import Peer
 
+_LONGEST_S: Final = 15.0
+"""Whoever asked for a test waits half a minute."""
+
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Assessment:
     """The outcome of a test.
 
     Attributes:
@@ -26,13 +31,13 @@ class Tested:
     duration_ms: int
 
 
-async def tested(
+async def assess(
     directory: PeerDirectory,
     peer: Peer,
     kind: str,
     test: Callable[[Peer], Awaitable[None]],
     success: str,
-) -> Tested:
+) -> Assessment:
     """Test a peer and keep the outcome; that it does not answer is an outcome.
 
     Args:
@@ -49,9 +54,12 @@ async def tested(
     begin = time.monotonic()
     succeeded, text = True, success
     try:
-        await test(peer)
+        async with asyncio.timeout(_LONGEST_S):
+            await test(peer)
     except (PeerUnreachableError, PeerRefusedError) as error:
         succeeded, text = False, error.message
+    except TimeoutError:
+        succeeded, text = False, "the peer cannot be reached: it is silent"
     duration_ms = round(1000 * (time.monotonic() - begin))
     await directory.record_test(peer, kind, succeeded=succeeded, text=text, duration_ms=duration_ms)
-    return Tested(succeeded, text, duration_ms)
+    return Assessment(succeeded, text, duration_ms)

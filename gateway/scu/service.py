@@ -15,7 +15,7 @@ from gateway.peers.evidence import FetchedEvidence
 from gateway.peers.outcome import Sent
 from gateway.peers.peer import Peer, Recipient
 from gateway.peers.selection import Selection
-from gateway.peers.testing import tested
+from gateway.peers.testing import assess
 from gateway.scu.client import DimseClient, Fetched
 from gateway.scu.find import Truncated
 from gateway.scu.get import MAX_SOP_CLASSES
@@ -73,7 +73,7 @@ class DimseService(pb_grpc.DimseServiceServicer):
     async def EchoPeer(self, request: pb.EchoPeerRequest, context: Context) -> pb.EchoPeerResponse:
         """See ``dimse_service.proto``."""
         peer = await self._peer(request)
-        outcome = await tested(
+        outcome = await assess(
             self._directory, peer, "echo", self._client.echo, "the peer answers C-ECHO"
         )
         return pb.EchoPeerResponse(
