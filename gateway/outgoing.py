@@ -13,10 +13,9 @@ from gateway.dimse.errors import PeerGoneError, PeerSilentError, ProtocolError
 from gateway.dimse.inbox import InboxLimits
 from gateway.dimse.link import Link
 from gateway.dimse.requestor import Proposal, RefusedByPeerError, Target, associate
-from gateway.peers.peer import Credentials
+from gateway.peers.peer import DimseAddress, Peer, Recipient
 from gateway.peers.resolving import addresses
 from gateway.peers.tls import client_context
-from gateway.registry import DimsePeer
 from services.runtime.errors import ServiceError
 
 _FAILURES: Final = (
@@ -29,10 +28,6 @@ _FAILURES: Final = (
     PeerSilentError,
     ProtocolError,
 )
-
-
-class OutsideError(Exception):
-    """The peer is not of trust zone inside: nothing goes there."""
 
 
 class NotReachedError(Exception):
@@ -56,16 +51,15 @@ class OutgoingSettings:
 
 @asynccontextmanager
 async def associated(
-    peer: DimsePeer, proposals: Sequence[Proposal], settings: OutgoingSettings
+    recipient: Recipient, proposals: Sequence[Proposal], settings: OutgoingSettings
 ) -> AsyncIterator[Link]:
     """Associate with a peer for the length of the block.
 
     Raises:
-        OutsideError: It is not inside.
+        PeerOutsideError: It is not inside, whatever it was made from.
         NotReachedError: It cannot be reached, or refuses.
     """
-    if not peer.inside:
-        raise OutsideError
+    peer = Recipient(recipient.peer).peer
     async with AsyncExitStack() as stack:
         try:
             target = await _target(peer, settings)
@@ -76,28 +70,24 @@ async def associated(
         yield link
 
 
-async def _target(peer: DimsePeer, settings: OutgoingSettings) -> Target:
-    shown = peer.credentials
+async def _target(peer: Peer, settings: OutgoingSettings) -> Target:
+    there, shown = peer.require_dimse(), peer.credentials
     return Target(
-        addresses=await addresses(peer.ae_title, peer.host, peer.port, settings.timeout_s),
-        port=peer.port,
-        called_ae_title=peer.ae_title,
-        calling_ae_title=peer.calling_ae_title or settings.ae_title,
-        host=peer.host,
-        tls=_tls(peer) if peer.tls else None,
+        addresses=await addresses(peer.name, there.host, there.port, settings.timeout_s),
+        port=there.port,
+        called_ae_title=there.ae_title,
+        calling_ae_title=there.calling_ae_title or settings.ae_title,
+        host=there.host,
+        tls=_tls(there, peer) if there.tls else None,
         user_name=shown.user_name,
         password=shown.password,
     )
 
 
-def _tls(peer: DimsePeer) -> ssl.SSLContext:
-    shown = peer.credentials
-    credentials = Credentials(
-        tls_certificate_pem=shown.tls_certificate_pem, tls_key_pem=shown.tls_key_pem
-    )
+def _tls(there: DimseAddress, peer: Peer) -> ssl.SSLContext:
     # A certificate of an authority that was given for this peer alone need not name an address.
-    names = not (peer.tls_ca_pem and _is_address(peer.host))
-    return client_context(peer.tls_ca_pem, credentials, names_are_checked=names)
+    names = not (there.tls_ca_pem and _is_address(there.host))
+    return client_context(there.tls_ca_pem, peer.credentials, names_are_checked=names)
 
 
 def _is_address(host: str) -> bool:

@@ -16,6 +16,7 @@ from gateway.dimse.audited import AuditedProvider, Recorder
 from gateway.dimse.service import Provider
 from gateway.dimse.settings import DicomSettings
 from gateway.outgoing import OutgoingSettings
+from gateway.peers.directory import PeerDirectory
 from gateway.procedure_steps.performed import PerformedStepService
 from gateway.procedure_steps.worklist_find import WorklistFindService
 from gateway.query_retrieve.find import FindService
@@ -71,7 +72,7 @@ class DimseServices:
 
 def dimse_services(around: Surroundings) -> DimseServices:
     """Put the services together."""
-    registry = PeerRegistry(PeersServiceStub(around.coordinator))
+    registry = PeerRegistry(PeerDirectory(PeersServiceStub(around.coordinator)))
     archive = ArchiveServiceStub(around.coordinator)
     worklist = WorklistServiceStub(around.coordinator)
     stored = StoredInstances(around.blobs, archive, ConversionServiceStub(around.mesh))

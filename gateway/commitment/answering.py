@@ -26,12 +26,13 @@ from gateway.dimse.errors import PeerGoneError, PeerSilentError, ProtocolError
 from gateway.dimse.requestor import Proposal
 from gateway.dimse.settings import DicomSettings
 from gateway.outgoing import NotReachedError, OutgoingSettings, associated
-from gateway.registry import DimsePeer
+from gateway.peers.peer import Peer, Recipient
 from heimdallr.access.v1.audit_action_pb2 import AuditAction
 from services.dicom.errors import DicomError
 from services.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN
 from services.runtime import logs
 from services.runtime.client import ServiceCallError
+from services.runtime.errors import DependencyUnavailableError
 
 REPORTED: Final = "commitment.reported"
 LATER: Final = "commitment.later"
@@ -48,7 +49,7 @@ _ENDS: Final = (PeerGoneError, PeerSilentError, ProtocolError)
 class Peers(Protocol):
     """The registry of peers."""
 
-    async def find(self, ae_title: str) -> DimsePeer | None:
+    async def find(self, ae_title: str) -> Peer | None:
         """Return the peer of an AE title; None unless exactly one is registered."""
         ...
 
@@ -78,6 +79,9 @@ class NobodyError(Exception):
 
 class NotTakenError(Exception):
     """The peer did not take the report; it will be tried again."""
+
+
+_LATER: Final = (NotTakenError, ServiceCallError, DependencyUnavailableError, DicomError)
 
 
 class CommitmentQueue:
@@ -148,7 +152,7 @@ class CommitmentQueue:
                 if found is None:
                     found = await self._judged(commitment)
                 await self._report(commitment, found, asker)
-            except (NotTakenError, ServiceCallError, DicomError) as error:
+            except _LATER as error:
                 logs.get_logger().warning(LATER, error_type=type(error).__name__)
             except NobodyError:
                 logs.get_logger().warning(GIVEN_UP, rule="PEER_OUTSIDE")
@@ -204,7 +208,7 @@ class CommitmentQueue:
         if peer is None or not peer.inside:
             raise NobodyError
         try:
-            async with associated(peer, [_OFFER], self._around.outgoing) as link:
+            async with associated(Recipient(peer), [_OFFER], self._around.outgoing) as link:
                 for context in link.contexts.values():
                     event, data_set = self._encoded(commitment, found, context.transfer_syntax)
                     status = await link.report(context.context_id, _WELL_KNOWN, event, data_set)

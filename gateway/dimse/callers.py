@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from gateway.dimse.commands import Status
 from gateway.source import Source
 from services.runtime.client import ServiceCallError
+from services.runtime.errors import DependencyUnavailableError
 
 NOT_AUTHORIZED: Final = Status(0x0124, "not a registered peer inside")
 REGISTRY_AWAY: Final = Status(0xA700, "the registry of peers cannot be asked")
@@ -19,7 +20,7 @@ class Registry(Protocol):
         """Tell whether identified data may go to a caller.
 
         Raises:
-            ServiceCallError: It cannot be asked.
+            DependencyUnavailableError, ServiceCallError: It cannot be asked.
         """
         ...
 
@@ -33,6 +34,6 @@ async def refusal(registry: Registry, source: Source) -> Status | None:
     try:
         if await registry.is_inside(source.calling_ae_title, source.peer_address):
             return None
-    except ServiceCallError:
+    except (DependencyUnavailableError, ServiceCallError):
         return REGISTRY_AWAY
     return NOT_AUTHORIZED

@@ -94,6 +94,7 @@ def _peer(found: pb.ResolvePeerResponse) -> Peer:
             tls_certificate_pem=shown.tls_certificate_pem,
             tls_key_pem=shown.tls_key_pem,
         ),
+        move_destination=spec.move_destination,
     )
 
 

@@ -51,6 +51,7 @@ class Peer:
         dimse: Where it speaks DIMSE, if it does.
         web: Where it speaks DICOMweb, if it does.
         credentials: What we show it.
+        move_destination: Whether C-MOVE of others may send to it.
     """
 
     peer_id: str
@@ -59,6 +60,7 @@ class Peer:
     dimse: DimseAddress | None = None
     web: WebAddress | None = None
     credentials: Credentials = field(default_factory=Credentials, repr=False)
+    move_destination: bool = False
 
     def require_dimse(self) -> DimseAddress:
         """Return where it speaks DIMSE.

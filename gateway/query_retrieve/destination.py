@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final
 
 from gateway.dimse.commands import InstanceName, MoveOriginator
@@ -11,7 +11,6 @@ from gateway.dimse.link import Link
 from gateway.dimse.requestor import MAX_CONTEXTS, Proposal
 from gateway.query_retrieve.sending import BegunDataSet, Parcel
 from gateway.query_retrieve.stored import WRITTEN, StoredInstance, StoredInstances
-from gateway.registry import DimsePeer
 from services.dicom.errors import InconsistentError
 
 LOST: Final = 0xA700
@@ -80,10 +79,14 @@ def groups(instances: Iterable[StoredInstance]) -> Iterator[list[StoredInstance]
         yield run
 
 
-def proposals_for(instances: Iterable[StoredInstance], peer: DimsePeer) -> list[Proposal]:
-    """Return the presentation contexts for what is to be sent to a peer."""
+def proposals_for(instances: Iterable[StoredInstance], takes: Collection[str]) -> list[Proposal]:
+    """Return the presentation contexts for what is to be sent.
+
+    Args:
+        instances: What is to be sent.
+        takes: Transfer syntaxes that the destination takes; empty for any.
+    """
     kinds = dict.fromkeys((i.sop_class_uid, i.transfer_syntax_uid) for i in instances)
-    takes = peer.transfer_syntax_uids
     proposals: dict[Proposal, None] = {}
     for sop_class, own in kinds:
         if not takes or own in takes:

@@ -10,15 +10,16 @@ from gateway.dimse.callers import REGISTRY_AWAY, Registry
 from gateway.dimse.commands import C_MOVE_RQ, MOVE_DESTINATION, MoveOriginator, Reply, Status
 from gateway.dimse.service import Request, Responder
 from gateway.outgoing import NotReachedError, OutgoingSettings, associated
+from gateway.peers.errors import PeerOutsideError
+from gateway.peers.peer import Peer, Recipient
 from gateway.query_retrieve.destination import Destination, groups, proposals_for
 from gateway.query_retrieve.models import MODELS
 from gateway.query_retrieve.progress import Progress
 from gateway.query_retrieve.retrieval import OPTIONS, RefusedError, finished, selected
 from gateway.query_retrieve.sending import send_all
 from gateway.query_retrieve.stored import StoredInstance, StoredInstances
-from gateway.registry import DimsePeer
 from services.runtime import logs
-from services.runtime.client import ServiceCallError
+from services.runtime.errors import DependencyUnavailableError
 
 NOT_REACHED: Final = "move.not_reached"
 UNKNOWN_DESTINATION: Final = Status(0xA801, "the destination is not registered as one")
@@ -28,11 +29,11 @@ OUTSIDE: Final = Status(0x0124, "the destination is outside")
 class Peers(Registry, Protocol):
     """The registry of peers."""
 
-    async def find(self, ae_title: str) -> DimsePeer | None:
+    async def find(self, ae_title: str) -> Peer | None:
         """Return the peer of an AE title; None unless exactly one is registered.
 
         Raises:
-            ServiceCallError: The registry cannot be asked.
+            DependencyUnavailableError: The registry cannot be asked.
         """
         ...
 
@@ -60,37 +61,39 @@ class MoveService:
         """See ``Provider``."""
         try:
             instances = await selected(request, self._peers, self._stored)
-            peer = await self._destination(request.command.text(MOVE_DESTINATION, 16))
+            recipient = await self._destination(request.command.text(MOVE_DESTINATION, 16))
         except RefusedError as refused:
             return Reply(refused.status)
         progress = Progress(len(instances), request.context.transfer_syntax)
         originator = MoveOriginator(request.source.calling_ae_title, request.command.message_id)
         for group in groups(instances):
-            if not await self._send(group, peer, originator, progress, responder):
+            if not await self._send(group, recipient, originator, progress, responder):
                 return finished(progress, whole=False)
         return finished(progress, whole=True)
 
-    async def _destination(self, ae_title: str) -> DimsePeer:
+    async def _destination(self, ae_title: str) -> Recipient:
         try:
             peer = await self._peers.find(ae_title) if ae_title else None
-        except ServiceCallError:
+        except DependencyUnavailableError:
             raise RefusedError(REGISTRY_AWAY) from None
         if peer is None or not peer.move_destination:
             raise RefusedError(UNKNOWN_DESTINATION)
-        if not peer.inside:
-            raise RefusedError(OUTSIDE)
-        return peer
+        try:
+            return Recipient(peer)
+        except PeerOutsideError:
+            raise RefusedError(OUTSIDE) from None
 
     async def _send(
         self,
         group: list[StoredInstance],
-        peer: DimsePeer,
+        recipient: Recipient,
         originator: MoveOriginator,
         progress: Progress,
         responder: Responder,
     ) -> bool:
         try:
-            async with associated(peer, proposals_for(group, peer), self._settings) as link:
+            takes = recipient.peer.require_dimse().transfer_syntax_uids
+            async with associated(recipient, proposals_for(group, takes), self._settings) as link:
                 destination = Destination(link, self._stored, originator)
                 return await send_all(group, progress, responder, destination.prepare)
         except NotReachedError as error:

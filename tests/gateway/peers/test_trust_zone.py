@@ -13,10 +13,9 @@ import pytest
 import gateway
 from gateway.dicomweb_client.client import DicomWebClient
 from gateway.dicomweb_client.search import Search, SearchLevel
-from gateway.outgoing import OutsideError, associated
+from gateway.outgoing import associated
 from gateway.peers.errors import PeerOutsideError
 from gateway.peers.peer import DimseAddress, Peer, Recipient, WebAddress
-from gateway.registry import DimsePeer
 from gateway.scu.client import DimseClient
 from gateway.scu.find import Query
 from gateway.scu.identifier import Key, Level, Model, RetrieveKeys, check_outside
@@ -42,6 +41,7 @@ SENDING_CALLS = {
 """Calls by which instances leave: whoever adds one adds its test below."""
 SENDING_FUNCTIONS = {
     "gateway.dicomweb_client.client.DicomWebClient.store",
+    "gateway.outgoing.associated",
     "gateway.scu.client.DimseClient.move",
     "gateway.scu.sending.Sending.send",
     "gateway.scu.store.StoreUser.send",
@@ -101,7 +101,7 @@ def test_stored_bytes_are_read_for_those_who_check() -> None:
 
     assert readers == {
         "gateway.dicomweb_client.store",  # a `Recipient` reaches it
-        "gateway.query_retrieve.destination",  # `associated` refuses
+        "gateway.query_retrieve.destination",  # takes an association that a `Recipient` was needed for
         "gateway.query_retrieve.get",  # its caller is looked up in the registry
         "gateway.scu.store",  # takes a `Recipient`
     }
@@ -131,9 +131,8 @@ async def test_a_recipient_that_was_forged_is_found_out(
 
 
 async def test_sub_operations_of_a_move_go_to_no_outsider() -> None:
-    peer = DimsePeer("id", False, True, "CLOUD", "127.0.0.1", 9)
-    with pytest.raises(OutsideError):
-        async with associated(peer, [], NEVER_LOOKED_AT):
+    with pytest.raises(PeerOutsideError):
+        async with associated(forged(), [], NEVER_LOOKED_AT):
             pytest.fail("an association with an outsider")
 
 
