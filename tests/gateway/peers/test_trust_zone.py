@@ -101,7 +101,7 @@ def test_stored_bytes_are_read_for_those_who_check() -> None:
 
     assert readers == {
         "gateway.dicomweb_client.store",  # a `Recipient` reaches it
-        "gateway.query_retrieve.destination",  # takes an association that a `Recipient` was needed for
+        "gateway.query_retrieve.destination",  # `associated` took a `Recipient`
         "gateway.query_retrieve.get",  # its caller is looked up in the registry
         "gateway.scu.store",  # takes a `Recipient`
     }
