@@ -10,7 +10,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,7 +122,9 @@ async def arrived(channel: MeshChannel, uid: str, timeout_s: float = 60) -> arch
     )
     async with asyncio.timeout(timeout_s):
         while True:
-            studies = (await stub.ListStudies(request)).studies
+            studies: Sequence[archive_pb.Study] = ()
+            with suppress(grpc.aio.AioRpcError):  # the coordinator may be being started again
+                studies = (await stub.ListStudies(request)).studies
             if studies and studies[0].instance_count == SLICES:
                 return studies[0]
             await asyncio.sleep(0.2)
@@ -172,6 +175,20 @@ async def test_what_came_while_the_stack_was_away_follows(
         await arrived(channel, uid)
 
     assert waiting == SLICES
+
+
+@pytest.mark.soak
+async def test_a_killed_coordinator_is_reached_again(
+    mutual: RunningStack, site: Site, tmp_path: Path
+) -> None:
+    before = mutual.pid("coordinator")
+    mutual.kill("coordinator")
+    uid = send(site.port, tmp_path, 4)
+
+    async with operator_channel(mutual) as channel:
+        await arrived(channel, uid, timeout_s=120)
+
+    assert mutual.pid("coordinator") != before
 
 
 async def refusal(address: str, token: str | None) -> ServiceCallError:
