@@ -21,6 +21,8 @@ from services.runtime.blob_ref import BlobRef
 
 _TIMEOUT_S: Final = 60.0
 _REMEMBERED_SERIES: Final = 64
+_REMEMBERED_INSTANCES: Final = 50_000
+"""In all series together; a series that is larger by itself is forgotten when the next comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +123,30 @@ class Archive:
         while len(self._series) > _REMEMBERED_SERIES:
             self._series.popitem(last=False)
 
-        def forget(done: asyncio.Future[dict[str, Located]]) -> None:
+        def found(done: asyncio.Future[dict[str, Located]]) -> None:
             if done.cancelled() or done.exception() is not None:
                 self._series.pop(key, None)
+            self._forget_old()
 
-        finding.add_done_callback(forget)
+        finding.add_done_callback(found)
         return remembered
+
+    def _forget_old(self) -> None:
+        now, sizes = time.monotonic(), {}
+        for key, remembered in list(self._series.items()):
+            found = remembered.found
+            if not found.done() or found.cancelled() or found.exception() is not None:
+                continue
+            if remembered.until < now:
+                del self._series[key]
+            else:
+                sizes[key] = len(found.result())
+        total = sum(sizes.values())
+        for key in list(sizes)[:-1]:
+            if total <= _REMEMBERED_INSTANCES:
+                return
+            total -= sizes[key]
+            del self._series[key]
 
     async def _find(self, token: str, series: Target) -> dict[str, Located]:
         found: Sequence[Located] = await self.instances(token, series)
