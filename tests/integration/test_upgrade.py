@@ -56,11 +56,11 @@ async def test_what_an_earlier_version_stored_is_read_and_worked_on(
         before.stop()
         with RunningStack(data=before.data, ports=before.ports) as after:
             async with operator_channel(after) as channel:
-                study = await settled(channel, old.study_instance_uid)
-                again = volumes_ml(await results(channel, study.study_id))
+                found = await settled(channel, old.study_instance_uid)
+                again = volumes_ml(await results(channel, found.study_id))
             await _measured(after, tmp_path / "new", new)
 
-    assert study.state == archive_pb.STUDY_STATE_READY
+    assert found.state == archive_pb.STUDY_STATE_READY
     assert again == measured
 
 

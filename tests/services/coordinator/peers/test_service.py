@@ -25,8 +25,8 @@ from services.runtime.ids import new_id
 from services.runtime.migrate import apply
 from services.runtime.permissions import ROLE_PERMISSIONS, SERVICE_PERMISSIONS
 from services.runtime.postgres import Pool
-from tests.support.peer_certificates import certificate_and_key
 from tests.support.mesh import RunningServer, running_server
+from tests.support.peer_certificates import certificate_and_key
 from tests.support.postgres import pool, postgres_dsn, postgres_server_dsn
 
 __all__ = ["pool", "postgres_dsn", "postgres_server_dsn"]
