@@ -107,6 +107,17 @@ def test_the_status(inside: Visitor) -> None:
     assert_accessible(inside)
 
 
+def test_the_peers_and_the_form_of_a_new_one(inside: Visitor) -> None:
+    open_page(inside, "/peers")
+    expect(inside.page.get_by_text("No peers yet")).to_be_visible()
+    assert_accessible(inside)
+
+    inside.page.get_by_role("button", name="Add a peer").click()
+    inside.page.get_by_label("Speaks DICOMweb").check()
+
+    assert_accessible(inside)
+
+
 def test_the_settings(inside: Visitor) -> None:
     open_page(inside, "/settings")
     expect(inside.page.get_by_role("button", name="Change password")).to_be_visible()
