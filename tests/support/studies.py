@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
+
+import grpc
 
 from heimdallr.archive.v1 import archive_service_pb2 as archive_pb
 from heimdallr.archive.v1.archive_service_pb2_grpc import ArchiveServiceStub
@@ -26,14 +29,25 @@ def operator_channel(stack: RunningStack) -> MeshChannel:
 
 async def settled(channel: MeshChannel, uid: str, timeout_s: float = 240) -> archive_pb.Study:
     """Wait until the study with this Study Instance UID is ready or held."""
-    stub = ArchiveServiceStub(channel)
+    request = archive_pb.ListStudiesRequest(study_instance_uid=uid)
     async with asyncio.timeout(timeout_s):
         while True:
-            request = archive_pb.ListStudiesRequest(study_instance_uid=uid)
-            studies = (await stub.ListStudies(request)).studies
+            studies = await _listed(channel, request)
             if studies and studies[0].state in SETTLED:
                 return studies[0]
             await asyncio.sleep(0.5)
+
+
+async def _listed(
+    channel: MeshChannel, request: archive_pb.ListStudiesRequest
+) -> Sequence[archive_pb.Study]:
+    try:
+        return (await ArchiveServiceStub(channel).ListStudies(request)).studies
+    except grpc.aio.AioRpcError as error:
+        # On a busy machine a killed coordinator takes longer to come back than calls are retried.
+        if error.code() is not grpc.StatusCode.UNAVAILABLE:
+            raise
+        return ()
 
 
 async def workflow(channel: MeshChannel, study_id: str) -> pb.StudyWorkflow:
