@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.envoy]
 
 VIEWER: Final = ROLE_PERMISSIONS[Role.ROLE_VIEWER]
 OWN_PROCESS: Final = {"conversion", "analysis", "reporting"}
+GATEWAY: Final = ("heimdallr.dimse.", "heimdallr.dicomweb.", "heimdallr.sources.v1.SourceTests")
 INTAKE: Final = "heimdallr.intake.v1.IntakeService"
 METHODS: Final = [method for service in service_contracts() for method in service.methods]
 
@@ -31,8 +32,11 @@ def _full_name(method: MethodDescriptor) -> str:
 
 
 def _direct_address(stack: RunningStack, method: MethodDescriptor) -> str:
-    domain = method.containing_service.full_name.split(".")[1]
+    service = method.containing_service.full_name
+    domain = service.split(".")[1]
     process = domain if domain in OWN_PROCESS else "coordinator"
+    if service.startswith(GATEWAY):
+        process = "gateway"
     return f"unix:{stack.state.run}/{process}.sock"
 
 
