@@ -126,6 +126,10 @@ async def compare(ours: Peer, theirs: Peer, series: Series) -> Figures:
         IN_PARALLEL: lambda peer: _frames(peer, series, PARALLEL),
         "pictures": lambda peer: _pictures(peer, series),
     }
+    last = Series(series.path, series.instances[-1:])
+    for peer in (ours, theirs):
+        # Processes that draw are started by the first picture, which is none of those asked for.
+        await _pictures(peer, last)
     figures = {name: await _rounds((ours, theirs), task, 1) for name, task in first.items()}
     await _check(ours, theirs, series)
     for name, task in again.items():
