@@ -43,7 +43,8 @@ def study(browser: Browser, stack: RunningStack, tmp_path_factory: pytest.TempPa
 
 
 @pytest.mark.parametrize(
-    ("page", "least"), [("worklist", 18), ("study", 40), ("status", 8), ("settings", 12)]
+    ("page", "least"),
+    [("worklist", 18), ("study", 40), ("status", 8), ("settings", 12), ("peers", 12)],
 )
 def test_every_enabled_control_has_an_effect(
     page: str, least: int, visitor: Visitor, study: str, figure: Callable[[str], None]

@@ -45,7 +45,7 @@ _FOCUS: Final = """
   one.scrollIntoView({ block: "center" });
   one.focus({ preventScroll: true });
   window.__control = one;
-  window.__before = { at: location.href, value: one.value };
+  window.__before = { at: location.href, value: one.value, checked: one.checked };
   window.__effects = new Set();
   window.__observer?.disconnect();
   window.__observer = new MutationObserver((all) =>
@@ -62,9 +62,12 @@ _EFFECTS: Final = """
   if (location.href !== window.__before.at) found.push("address");
   const active = document.activeElement;
   if (active !== window.__control && active !== document.body) found.push("focus");
-  // What a field of text does is to take the text; all others have to do more than that.
-  const typed = ["text", "password"].includes(window.__control.type);
-  if (typed && window.__control.value !== window.__before.value) found.push("text");
+  // What a field of text does is to take the text, and a choice in a form to be chosen; all others
+  // have to do more than that.
+  const control = window.__control;
+  const typed = ["text", "password", "url", "textarea"].includes(control.type);
+  if (typed && control.value !== window.__before.value) found.push("text");
+  if (control.form && control.checked !== window.__before.checked) found.push("choice");
   return found;
 }
 """
