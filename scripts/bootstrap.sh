@@ -21,4 +21,6 @@ if ! "$environment/bin/python" -m pip --version >/dev/null 2>&1; then
 fi
 echo "Installing $lock into $environment (one to three minutes the first time)"
 "$environment/bin/python" -m pip install --quiet --require-hashes --no-deps --requirement "$lock"
+# Ours, from before the lock changed, would be checked against what it asked for then.
+"$environment/bin/python" -m pip uninstall --quiet --yes heimdallr
 "$environment/bin/python" -m pip check
