@@ -38,3 +38,8 @@ export async function* send({ dimse, web }: Senders, peer: Peer, studyUid: strin
     yield { total: answer.totalCount, stored: answer.storedCount, failed: answer.failedCount, reason, verified: counted?.verified };
   }
 }
+
+/** Whether everything went, and nobody found that it did not arrive. */
+export function succeeded(progress: Progress | null): boolean {
+  return progress !== null && progress.total > 0 && progress.failed === 0 && progress.verified !== false;
+}
