@@ -148,6 +148,10 @@ async def test_a_call_without_a_token_leaves_a_row(
     assert (rows[0].entry.subject, rows[0].outcome.code) == ("", "UNAUTHENTICATED")
 
 
+# Whose turn it is, asked every few seconds; what a turn brings in is recorded as it comes in.
+LEASES = ("SourcesService/TakeTurn", "SourcesService/KeepTurn", "SourcesService/EndTurn")
+
+
 def test_every_method_that_changes_something_names_an_audit_action() -> None:
     harmless = {actions.AUDIT_ACTION_NONE}
     for service in service_contracts():
@@ -155,5 +159,7 @@ def test_every_method_that_changes_something_names_an_audit_action() -> None:
             options = method.GetOptions()
             name = f"/{service.full_name}/{method.name}"
             if options.idempotency_level == options.NO_SIDE_EFFECTS or "AuditService" in name:
+                continue
+            if name.endswith(LEASES):
                 continue
             assert requirement(name).audit_action not in harmless, name
