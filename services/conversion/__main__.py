@@ -35,4 +35,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, starts_programs=True)

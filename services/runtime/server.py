@@ -214,15 +214,22 @@ async def _until_stopped(stop: asyncio.Event, tasks: Sequence[asyncio.Task[None]
             raise BackgroundTaskError
 
 
-def run(main: Callable[[], Awaitable[None]]) -> None:
-    """Run a service's main function and leave with 0, or with 1 when it failed."""
+def run(main: Callable[[], Awaitable[None]], *, starts_programs: bool = False) -> None:
+    """Run a service's main function and leave with 0, or with 1 when it failed.
+
+    Args:
+        main: What it does.
+        starts_programs: Whether it starts other programs. libuv's loop would run code of ours
+            between fork and exec, where gRPC's threads may hold any lock; asyncio's does not.
+    """
 
     async def awaited() -> None:
         await main()
 
     logs.configure_logs("INFO", "starting")
     try:
-        with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_new_loop) as runner:
+        new_loop = asyncio.new_event_loop if starts_programs else _libuv_loop
+        with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(awaited())
     except BackgroundTaskError:
         raise SystemExit(EXIT_FAILED) from None
@@ -232,7 +239,7 @@ def run(main: Callable[[], Awaitable[None]]) -> None:
         raise SystemExit(EXIT_FAILED) from None
 
 
-def _new_loop() -> asyncio.AbstractEventLoop:
+def _libuv_loop() -> asyncio.AbstractEventLoop:
     """Return libuv's loop, which needs half of what asyncio's own does for reads and wake-ups."""
     # Its kernel threads would poll for work whether there is any or not.
     os.environ["UV_USE_IO_URING"] = "0"
