@@ -96,7 +96,7 @@ def test_a_librarys_text_stays_out(output: io.StringIO) -> None:
 
     [line] = lines(output)
     assert (line["event"], line["level"]) == ("library.message", "warning")
-    assert (line["logger"], line["file"]) == ("pynetdicom.acse", "test_logs.py")
+    assert (line["logger"], line["file"]) == ("some.library", "test_logs.py")
     assert isinstance(line["line"], int)
     assert "DOE" not in output.getvalue()
 
