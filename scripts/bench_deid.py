@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 PEER: Final = ("dicom-anonymizer==2.1.0", "pydicom==3.0.2")
-_ROUNDS: Final = 3
+_ROUNDS: Final = 2
 _ROUND_S: Final = 2.0
 _MOST_FILES: Final = 60
 
