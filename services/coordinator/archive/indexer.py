@@ -143,14 +143,7 @@ class Indexer:
     ) -> dict[str, LockedStudy]:
         if not missing:
             return {}
-        patients = {study.patient_key: study for study in missing}
-        await connection.execute(
-            _QUERIES["add_patients"],
-            [new_id() for _ in patients],
-            list(patients),
-            [study.patient_id_text for study in patients.values()],
-            [study.issuer_of_patient_id for study in patients.values()],
-        )
+        await self._hold_patients(connection, missing)
         created = {
             study.study_instance_uid: LockedStudy.fresh(new_id(), study.patient)
             for study in missing
@@ -160,6 +153,22 @@ class Indexer:
         if len(added) != len(missing):
             raise IndexRaceError
         return created
+
+    async def _hold_patients(
+        self, connection: Connection, studies: Sequence[StudyAttributes]
+    ) -> None:
+        patients = {study.patient_key: study for study in studies}
+        await connection.execute(
+            _QUERIES["add_patients"],
+            [new_id() for _ in patients],
+            list(patients),
+            [study.patient_id_text for study in patients.values()],
+            [study.issuer_of_patient_id for study in patients.values()],
+        )
+        held = await connection.fetch(_QUERIES["hold_patients"], list(patients))
+        if len(held) != len(patients):
+            # The last study of one was deleted just now, and the patient with it.
+            raise IndexRaceError
 
     async def _store(
         self,

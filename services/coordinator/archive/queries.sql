@@ -85,6 +85,10 @@ SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[])
 ORDER BY patient_key
 ON CONFLICT (patient_key) DO NOTHING;
 
+-- hold_patients: keep patients from being taken away until the transaction ends
+SELECT patient_key FROM archive.patient WHERE patient_key = ANY ($1::text[])
+ORDER BY patient_key FOR KEY SHARE;
+
 -- add_studies: studies not known yet; a row for each that was added
 INSERT INTO archive.study
     (study_id, study_instance_uid, patient_id, patient_id_text, issuer_of_patient_id,

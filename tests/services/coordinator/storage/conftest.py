@@ -12,7 +12,7 @@ from typing import Final
 import asyncpg
 import pytest
 
-from services.coordinator.archive.indexer import Indexer
+from services.coordinator.archive.indexer import Indexer, IndexRaceError
 from services.coordinator.archive.store import ArchiveStore
 from services.coordinator.storage.collector import Collector
 from services.coordinator.storage.rounds import Collection
@@ -96,11 +96,13 @@ class Yard:
 
     async def index(self, data: bytes, number: int = 1, study_uid: str = "1.2.1") -> str:
         """Name bytes by an instance and return our id of its study."""
-        async with transaction(self.pool) as connection:
-            found = await Indexer().index(
-                connection, [arrival(study(study_uid), number=number, data=data)]
-            )
-        return found[0].held.study_id
+        coming = [arrival(study(study_uid), number=number, data=data)]
+        while True:
+            try:
+                async with transaction(self.pool) as connection:
+                    return (await Indexer().index(connection, coming))[0].held.study_id
+            except IndexRaceError:
+                continue
 
     async def name_as_result(self, ref: BlobRef) -> None:
         """Name a blob as a file of a result."""
