@@ -128,14 +128,20 @@ _TECHNICIAN: Final = _VIEWER | {
     Permission.PERMISSION_WORKLIST_WRITE,
     Permission.PERMISSION_ARCHIVE_WRITE,
     Permission.PERMISSION_COMPLETENESS_WRITE,
+    Permission.PERMISSION_DEID_READ,
+    Permission.PERMISSION_DEID_START,
 }
-_ADMINISTRATOR: Final = _TECHNICIAN | {
+_RADIOLOGIST: Final = _TECHNICIAN | {Permission.PERMISSION_DEID_REVIEW}
+_ADMINISTRATOR: Final = _RADIOLOGIST | {
     Permission.PERMISSION_PEERS_ADMIN,
     Permission.PERMISSION_SOURCES_ADMIN,
     Permission.PERMISSION_ARCHIVE_ADMIN,
     Permission.PERMISSION_ACCESS_ADMIN,
     Permission.PERMISSION_AUDIT_READ,
     Permission.PERMISSION_REFLECTION_READ,
+    Permission.PERMISSION_DEID_ADMIN,
+    Permission.PERMISSION_DEID_REVEAL,
+    Permission.PERMISSION_DEID_REIDENTIFY,
 }
 
 ROLE_PERMISSIONS: Final[Mapping[Role.ValueType, frozenset[Permission.ValueType]]] = (
@@ -143,7 +149,7 @@ ROLE_PERMISSIONS: Final[Mapping[Role.ValueType, frozenset[Permission.ValueType]]
         {
             access_service_pb2.ROLE_VIEWER: _VIEWER,
             access_service_pb2.ROLE_TECHNICIAN: _TECHNICIAN,
-            access_service_pb2.ROLE_RADIOLOGIST: _TECHNICIAN,
+            access_service_pb2.ROLE_RADIOLOGIST: _RADIOLOGIST,
             access_service_pb2.ROLE_ADMINISTRATOR: _ADMINISTRATOR,
         }
     )
@@ -159,6 +165,7 @@ SERVICE_PERMISSIONS: Final[Mapping[str, frozenset[Permission.ValueType]]] = Mapp
                 Permission.PERMISSION_ANALYSIS_READ,
                 Permission.PERMISSION_REPORTING_RUN,
                 Permission.PERMISSION_PEERS_EXCHANGE,
+                Permission.PERMISSION_DEID_RUN,
             }
         ),
         "gateway": frozenset(
@@ -177,11 +184,17 @@ SERVICE_PERMISSIONS: Final[Mapping[str, frozenset[Permission.ValueType]]] = Mapp
                 Permission.PERMISSION_WORKLIST_READ,
                 Permission.PERMISSION_WORKLIST_RECORD,
                 Permission.PERMISSION_COMPLETENESS_WRITE,
+                Permission.PERMISSION_DEID_READ,
+                Permission.PERMISSION_DEID_RUN,
+                Permission.PERMISSION_DEID_START,
             }
         ),
         "conversion": frozenset({Permission.PERMISSION_AUDIT_WRITE}),
         "analysis": frozenset({Permission.PERMISSION_AUDIT_WRITE}),
-        "reporting": frozenset({Permission.PERMISSION_AUDIT_WRITE}),
+        "reporting": frozenset(
+            {Permission.PERMISSION_AUDIT_WRITE, Permission.PERMISSION_OUTBOUND_RELEASE}
+        ),
+        "deid": frozenset({Permission.PERMISSION_AUDIT_WRITE}),
         "operator": _ADMINISTRATOR,
     }
 )

@@ -90,6 +90,18 @@ class _AuditActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditActi
     """What is stored was checked against its hashes."""
     AUDIT_ACTION_COMMIT_STORAGE: _AuditAction.ValueType  # 32
     """Storage of instances was committed to a peer."""
+    AUDIT_ACTION_DEIDENTIFY: _AuditAction.ValueType  # 33
+    """Objects were de-identified."""
+    AUDIT_ACTION_CHANGE_DEID_PROJECT: _AuditAction.ValueType  # 34
+    """A de-identification project was created or changed."""
+    AUDIT_ACTION_REVIEW_DEIDENTIFICATION: _AuditAction.ValueType  # 35
+    """An object held by de-identification was approved or rejected."""
+    AUDIT_ACTION_REVEAL_VALUES: _AuditAction.ValueType  # 36
+    """Values that identify a patient were shown in a review."""
+    AUDIT_ACTION_REIDENTIFY: _AuditAction.ValueType  # 37
+    """Somebody asked who stands behind a pseudonym, agreed to it, or was told."""
+    AUDIT_ACTION_RELEASE_OUTSIDE: _AuditAction.ValueType  # 38
+    """Text or pictures went through the outbound gateway."""
 
 class AuditAction(_AuditAction, metaclass=_AuditActionEnumTypeWrapper):
     """AuditAction names what a call does, for the audit trail. Values are never
@@ -164,4 +176,16 @@ AUDIT_ACTION_SCRUB: AuditAction.ValueType  # 31
 """What is stored was checked against its hashes."""
 AUDIT_ACTION_COMMIT_STORAGE: AuditAction.ValueType  # 32
 """Storage of instances was committed to a peer."""
+AUDIT_ACTION_DEIDENTIFY: AuditAction.ValueType  # 33
+"""Objects were de-identified."""
+AUDIT_ACTION_CHANGE_DEID_PROJECT: AuditAction.ValueType  # 34
+"""A de-identification project was created or changed."""
+AUDIT_ACTION_REVIEW_DEIDENTIFICATION: AuditAction.ValueType  # 35
+"""An object held by de-identification was approved or rejected."""
+AUDIT_ACTION_REVEAL_VALUES: AuditAction.ValueType  # 36
+"""Values that identify a patient were shown in a review."""
+AUDIT_ACTION_REIDENTIFY: AuditAction.ValueType  # 37
+"""Somebody asked who stands behind a pseudonym, agreed to it, or was told."""
+AUDIT_ACTION_RELEASE_OUTSIDE: AuditAction.ValueType  # 38
+"""Text or pictures went through the outbound gateway."""
 Global___AuditAction: _TypeAlias = AuditAction  # noqa: Y015

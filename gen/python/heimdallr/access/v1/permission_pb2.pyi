@@ -84,6 +84,28 @@ class _PermissionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Permission
     """Delete studies, merge patients and set what is kept for how long."""
     PERMISSION_COMPLETENESS_WRITE: _Permission.ValueType  # 29
     """Tell what a study consists of: manifests and confirmed counts."""
+    PERMISSION_DEID_READ: _Permission.ValueType  # 30
+    """See de-identification projects, their work and what waits for review, with
+    values masked.
+    """
+    PERMISSION_DEID_ADMIN: _Permission.ValueType  # 31
+    """Create and change de-identification projects and their rules."""
+    PERMISSION_DEID_RUN: _Permission.ValueType  # 32
+    """De-identify objects. Held by the coordinator, by gateways and by other
+    systems that use the service alone.
+    """
+    PERMISSION_DEID_START: _Permission.ValueType  # 33
+    """Have studies of the archive de-identified."""
+    PERMISSION_DEID_REVIEW: _Permission.ValueType  # 34
+    """Approve or reject objects that were held."""
+    PERMISSION_DEID_REVEAL: _Permission.ValueType  # 35
+    """See the values that identify a patient while reviewing."""
+    PERMISSION_DEID_REIDENTIFY: _Permission.ValueType  # 36
+    """Ask who stands behind a pseudonym, and agree that another may know."""
+    PERMISSION_OUTBOUND_RELEASE: _Permission.ValueType  # 37
+    """Hand text and pictures to what lies outside. Held by services that call
+    models.
+    """
 
 class Permission(_Permission, metaclass=_PermissionEnumTypeWrapper):
     """Permission is what a caller must hold to use an RPC. A token carries the
@@ -153,4 +175,26 @@ PERMISSION_ARCHIVE_ADMIN: Permission.ValueType  # 28
 """Delete studies, merge patients and set what is kept for how long."""
 PERMISSION_COMPLETENESS_WRITE: Permission.ValueType  # 29
 """Tell what a study consists of: manifests and confirmed counts."""
+PERMISSION_DEID_READ: Permission.ValueType  # 30
+"""See de-identification projects, their work and what waits for review, with
+values masked.
+"""
+PERMISSION_DEID_ADMIN: Permission.ValueType  # 31
+"""Create and change de-identification projects and their rules."""
+PERMISSION_DEID_RUN: Permission.ValueType  # 32
+"""De-identify objects. Held by the coordinator, by gateways and by other
+systems that use the service alone.
+"""
+PERMISSION_DEID_START: Permission.ValueType  # 33
+"""Have studies of the archive de-identified."""
+PERMISSION_DEID_REVIEW: Permission.ValueType  # 34
+"""Approve or reject objects that were held."""
+PERMISSION_DEID_REVEAL: Permission.ValueType  # 35
+"""See the values that identify a patient while reviewing."""
+PERMISSION_DEID_REIDENTIFY: Permission.ValueType  # 36
+"""Ask who stands behind a pseudonym, and agree that another may know."""
+PERMISSION_OUTBOUND_RELEASE: Permission.ValueType  # 37
+"""Hand text and pictures to what lies outside. Held by services that call
+models.
+"""
 Global___Permission: _TypeAlias = Permission  # noqa: Y015

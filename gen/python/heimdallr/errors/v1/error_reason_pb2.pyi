@@ -240,6 +240,22 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Metadata: `source_id`.
     """
+    ERROR_REASON_DEID_PROJECT_NOT_FOUND: _ErrorReason.ValueType  # 40
+    """No such de-identification project."""
+    ERROR_REASON_DEID_PROJECT_EXISTS: _ErrorReason.ValueType  # 41
+    """A de-identification project of that name exists."""
+    ERROR_REASON_DEIDENTIFICATION_NOT_FOUND: _ErrorReason.ValueType  # 42
+    """No such de-identification, or nothing of it waits for a decision."""
+    ERROR_REASON_NOT_RELEASED: _ErrorReason.ValueType  # 43
+    """De-identification held or refused it, so it stays inside."""
+    ERROR_REASON_OCR_UNAVAILABLE: _ErrorReason.ValueType  # 44
+    """Pixels must be read and no OCR engine is installed."""
+    ERROR_REASON_DEID_KEY_UNAVAILABLE: _ErrorReason.ValueType  # 45
+    """The key of a de-identification project is not at hand."""
+    ERROR_REASON_REIDENTIFICATION_NOT_FOUND: _ErrorReason.ValueType  # 46
+    """No such re-identification request."""
+    ERROR_REASON_REIDENTIFICATION_STATE: _ErrorReason.ValueType  # 47
+    """A re-identification is in another state, or another person must agree."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists every value that `google.rpc.ErrorInfo.reason` may take
@@ -466,4 +482,20 @@ taken any more. Status: ABORTED.
 
 Metadata: `source_id`.
 """
+ERROR_REASON_DEID_PROJECT_NOT_FOUND: ErrorReason.ValueType  # 40
+"""No such de-identification project."""
+ERROR_REASON_DEID_PROJECT_EXISTS: ErrorReason.ValueType  # 41
+"""A de-identification project of that name exists."""
+ERROR_REASON_DEIDENTIFICATION_NOT_FOUND: ErrorReason.ValueType  # 42
+"""No such de-identification, or nothing of it waits for a decision."""
+ERROR_REASON_NOT_RELEASED: ErrorReason.ValueType  # 43
+"""De-identification held or refused it, so it stays inside."""
+ERROR_REASON_OCR_UNAVAILABLE: ErrorReason.ValueType  # 44
+"""Pixels must be read and no OCR engine is installed."""
+ERROR_REASON_DEID_KEY_UNAVAILABLE: ErrorReason.ValueType  # 45
+"""The key of a de-identification project is not at hand."""
+ERROR_REASON_REIDENTIFICATION_NOT_FOUND: ErrorReason.ValueType  # 46
+"""No such re-identification request."""
+ERROR_REASON_REIDENTIFICATION_STATE: ErrorReason.ValueType  # 47
+"""A re-identification is in another state, or another person must agree."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
