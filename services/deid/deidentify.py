@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from services.deid.approvals import Approvals
 from services.deid.encode import Encoder
 from services.deid.errors import DeidRefusedError
-from services.deid.facts import Facts, read_facts
+from services.deid.facts import Facts, Identity, read_facts
 from services.deid.layout import Layout
 from services.deid.marks import earlier_methods, marks
 from services.deid.profile.options import Option
+from services.deid.profile.rules import Rule
 from services.deid.profile.treatment import Profile
 from services.deid.pseudonyms import Pseudonyms
 from services.deid.residual import Needles, found_in, needles
@@ -32,7 +34,7 @@ from services.dicom.walk import DEFAULT_LIMITS, Limits
 
 _SESSIONS: Final = 64
 _LONGEST_HEADER_PART: Final = 16 << 10
-_LEFT: Final = "identifiers of the source are left in it"
+_LEFT: Final = "the source's identifiers are left in it"
 _NEEDS_A_LOOK: Final = "text may be drawn into the pixels and nothing here can read them"
 
 
@@ -43,6 +45,11 @@ class Released:
     Attributes:
         parts: Its bytes as a DICOM file (PS3.10), in order.
         sop_instance_uid: Its new SOP Instance UID.
+        study_instance_uid: Its new Study Instance UID.
+        series_instance_uid: Its new Series Instance UID.
+        pseudonym: Of the patient.
+        patient_key: See ``pseudonyms.patient_key``.
+        identity: Who and what stood there before; it must not travel with the object.
         source_sha256: Of the file it was made of.
         sha256: Of the file it is.
         sought: How many texts the residual scan sought, and found none of.
@@ -50,6 +57,11 @@ class Released:
 
     parts: tuple[Part, ...]
     sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    pseudonym: str
+    patient_key: str
+    identity: Identity
     source_sha256: str
     sha256: str
     sought: int
@@ -59,6 +71,8 @@ class Released:
 class _Session:
     """What is the same for many objects of one patient."""
 
+    pseudonyms: Pseudonyms
+    subject: Subject
     rewriter: Rewriter
     encoder: Encoder
     sought: Needles
@@ -69,48 +83,56 @@ class Deidentifier:
 
     Args:
         options: Of the profile.
-        pseudonyms: Of the project.
+        pseudonyms: Of the project, or what tells them for a patient's key (see
+            ``pseudonyms.patient_key``) where the project's key was rotated.
         limits: Bounds on what an object may cost.
+        rules: The project's own.
     """
 
     def __init__(
         self,
         options: Iterable[Option],
-        pseudonyms: Pseudonyms,
+        pseudonyms: Pseudonyms | Callable[[str], Pseudonyms],
         limits: Limits = DEFAULT_LIMITS,
+        rules: Iterable[Rule] = (),
     ) -> None:
         self.options = frozenset(options)
-        self.pseudonyms = pseudonyms
-        self._profile = Profile(self.options)
+        self._pseudonyms = pseudonyms
+        self._profile = Profile(self.options, rules)
         self._limits = limits
         self._sessions: OrderedDict[tuple[object, ...], _Session] = OrderedDict()
 
-    def deidentify(self, file: bytes | memoryview) -> Released:
+    @property
+    def profile(self) -> Profile:
+        """What is done with each attribute."""
+        return self._profile
+
+    def deidentify(self, file: bytes | memoryview, approvals: Approvals | None = None) -> Released:
         """Return an object without identity.
 
         Args:
             file: A whole DICOM file (PS3.10).
+            approvals: What a person lets through; nothing unless given.
 
         Raises:
             DicomError: It is not DICOM, or breaks the encoding rules.
             DeidRefusedError: It cannot be released.
         """
+        approvals = approvals or Approvals()
         meta, offset = split_part10(file)
         syntax = transfer_syntax(meta.transfer_syntax_uid)
         view = self._data_set(memoryview(file)[offset:], syntax)
         layout = Layout(view, syntax, self._limits)
         places = layout.elements(0, len(view), 0)
         facts = read_facts(view, places, WANTED)
-        self._refuse_what_cannot_be_treated(facts)
+        self._judge_kind(facts, approvals)
         session = self._session(facts, syntax)
         earlier = earlier_methods(layout, places, session.encoder)
         added = marks(session.encoder, self._applied, earlier)
         parts = session.rewriter.rewrite(layout, places, added)
         if found_in(parts, session.sought, self._sought_uids(facts), _LONGEST_HEADER_PART):
-            raise DeidRefusedError(
-                "IDENTIFIER_FOUND", "", "the source's identifiers are left in it"
-            )
-        return self._released(file, facts, syntax, parts, session.sought)
+            approvals.judge(DeidRefusedError("IDENTIFIER_FOUND", "", _LEFT))
+        return self._released(file, facts, syntax, parts, session)
 
     @property
     def _applied(self) -> frozenset[Option]:
@@ -124,10 +146,11 @@ class Deidentifier:
             return data
         return memoryview(inflate(data, self._limits.max_inflated_bytes))
 
-    def _refuse_what_cannot_be_treated(self, facts: Facts) -> None:
-        refuse_what_cannot_be_treated(facts.sop_class_uid)
+    def _judge_kind(self, facts: Facts, approvals: Approvals) -> None:
+        with approvals.judged():
+            refuse_what_cannot_be_treated(facts.sop_class_uid)
         if pixels_may_identify(facts.sop_class_uid, facts.values):
-            raise DeidRefusedError("PIXELS_NOT_READ", "PixelData", _NEEDS_A_LOOK)
+            approvals.judge(DeidRefusedError("PIXELS_NOT_READ", "PixelData", _NEEDS_A_LOOK))
 
     def _sought_uids(self, facts: Facts) -> frozenset[bytes]:
         if Option.RETAIN_UIDS in self.options:
@@ -135,21 +158,29 @@ class Deidentifier:
         return frozenset(uid.encode("ascii", "replace") for uid in facts.uids)
 
     def _session(self, facts: Facts, syntax: TransferSyntax) -> _Session:
-        key = (facts.patient_key, syntax.uid, facts.encodings, facts.identifiers)
+        pseudonyms = self._pseudonyms_of(facts.patient_key)
+        key = (
+            *(facts.patient_key, pseudonyms.key_id),
+            *(syntax.uid, facts.encodings, facts.identifiers),
+        )
         session = self._sessions.get(key)
         if session is None:
-            session = self._open(facts, syntax)
+            session = self._open(facts, syntax, pseudonyms)
             self._sessions[key] = session
             if len(self._sessions) > _SESSIONS:
                 self._sessions.popitem(last=False)
         self._sessions.move_to_end(key)
         return session
 
-    def _open(self, facts: Facts, syntax: TransferSyntax) -> _Session:
-        subject = Subject.known_by(facts.patient_key, self.pseudonyms, facts.identifiers)
-        rewriter = Rewriter(self._profile, self.pseudonyms, subject, syntax, facts.encodings)
+    def _pseudonyms_of(self, patient_key: str) -> Pseudonyms:
+        given = self._pseudonyms
+        return given if isinstance(given, Pseudonyms) else given(patient_key)
+
+    def _open(self, facts: Facts, syntax: TransferSyntax, pseudonyms: Pseudonyms) -> _Session:
+        subject = Subject.known_by(facts.patient_key, pseudonyms, facts.identifiers)
+        rewriter = Rewriter(self._profile, pseudonyms, subject, syntax, facts.encodings)
         sought = needles(facts, subject.pseudonym)
-        return _Session(rewriter, Encoder(syntax), sought)
+        return _Session(pseudonyms, subject, rewriter, Encoder(syntax), sought)
 
     def _released(
         self,
@@ -157,20 +188,32 @@ class Deidentifier:
         facts: Facts,
         syntax: TransferSyntax,
         parts: list[Part],
-        sought: Needles,
+        session: _Session,
     ) -> Released:
-        uid = facts.sop_instance_uid
-        if Option.RETAIN_UIDS not in self.options:
-            uid = self.pseudonyms.uid(uid)
+        renamed = self._renaming(session.pseudonyms)
+        uid = renamed(facts.sop_instance_uid)
         if syntax.deflated:
             parts = [_deflated(parts)]
         whole = (file_meta(facts.sop_class_uid, uid, syntax.uid), *parts)
         digest = hashlib.sha256()
         for part in whole:
             digest.update(part)
-        source = hashlib.sha256(file).hexdigest()
-        count = len(sought.header | sought.pixels)
-        return Released(whole, uid, source, digest.hexdigest(), count)
+        return Released(
+            parts=whole,
+            sop_instance_uid=uid,
+            study_instance_uid=renamed(facts.identity.study_uid),
+            series_instance_uid=renamed(facts.identity.series_uid),
+            pseudonym=session.subject.pseudonym,
+            patient_key=facts.patient_key,
+            identity=facts.identity,
+            source_sha256=hashlib.sha256(file).hexdigest(),
+            sha256=digest.hexdigest(),
+            sought=len(session.sought.header | session.sought.pixels),
+        )
+
+    def _renaming(self, pseudonyms: Pseudonyms) -> Callable[[str], str]:
+        kept = Option.RETAIN_UIDS in self.options
+        return (lambda uid: uid) if kept else pseudonyms.uid
 
 
 def _deflated(parts: list[Part]) -> bytes:

@@ -31,8 +31,32 @@ _NUMBERS: Final = frozenset(
     }
 )
 _UIDS: Final = frozenset({SOP_INSTANCE, STUDY_INSTANCE, 0x0020000E, 0x00200052})
-_DATES: Final = frozenset({0x00100030})  # Patient's Birth Date
+_SERIES_INSTANCE: Final = 0x0020000E
+_PATIENT_NAME: Final = 0x00100010
+_BIRTH_DATE: Final = 0x00100030
+_DATES: Final = frozenset({_BIRTH_DATE})
 _LONGEST: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom an object is about and where it belongs, for those who may know.
+
+    Attributes:
+        patient_id: Patient ID.
+        issuer: Issuer of Patient ID.
+        patient_name: Patient's Name.
+        birth_date: Patient's Birth Date, as sent.
+        study_uid: Study Instance UID.
+        series_uid: Series Instance UID.
+    """
+
+    patient_id: str
+    issuer: str
+    patient_name: str
+    birth_date: str
+    study_uid: str
+    series_uid: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +67,7 @@ class Facts:
         sop_class_uid: SOP Class UID.
         sop_instance_uid: SOP Instance UID.
         patient_key: See ``pseudonyms.patient_key``.
+        identity: Of the patient, the study and the series.
         encodings: Python encodings of its text.
         names: Every person's name at the top level.
         numbers: Identifiers and addresses.
@@ -54,6 +79,7 @@ class Facts:
     sop_class_uid: str
     sop_instance_uid: str
     patient_key: str
+    identity: Identity
     encodings: tuple[str, ...]
     names: tuple[str, ...]
     numbers: tuple[str, ...]
@@ -88,6 +114,7 @@ def read_facts(view: memoryview, places: Iterable[Place], wanted: Sequence[int])
         sop_class_uid=texts.get(SOP_CLASS, ""),
         sop_instance_uid=texts.get(SOP_INSTANCE, ""),
         patient_key=patient_key(texts.get(_PATIENT_ID, ""), texts.get(_ISSUER, ""), study),
+        identity=_identity(texts),
         encodings=encodings,
         names=tuple(texts[tag] for tag, place in found.items() if place.vr == "PN" and texts[tag]),
         numbers=_present(texts, _NUMBERS),
@@ -100,6 +127,17 @@ def read_facts(view: memoryview, places: Iterable[Place], wanted: Sequence[int])
 _READ: Final = (
     _NUMBERS | _UIDS | _DATES | {CHARACTER_SET, SOP_CLASS, _ISSUER, STUDY_INSTANCE, SOP_INSTANCE}
 )
+
+
+def _identity(texts: dict[int, str]) -> Identity:
+    return Identity(
+        patient_id=texts.get(_PATIENT_ID, ""),
+        issuer=texts.get(_ISSUER, ""),
+        patient_name=texts.get(_PATIENT_NAME, ""),
+        birth_date=texts.get(_BIRTH_DATE, ""),
+        study_uid=texts.get(STUDY_INSTANCE, ""),
+        series_uid=texts.get(_SERIES_INSTANCE, ""),
+    )
 
 
 def _present(texts: dict[int, str], tags: Iterable[int]) -> tuple[str, ...]:

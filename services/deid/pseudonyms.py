@@ -33,6 +33,10 @@ class Pseudonyms:
     Args:
         key: Secret of the project, at least 32 bytes.
 
+    Attributes:
+        key_id: What a certificate may say of the key: eight hexadecimal digits, no part of it.
+        uid: Returns the UID in place of another; a registered one stays (PS3.6 Annex A).
+
     Raises:
         WeakKeyError: It is shorter.
     """
@@ -41,17 +45,17 @@ class Pseudonyms:
         if len(key) < MIN_KEY_BYTES:
             raise WeakKeyError
         self._key = key
+        self.key_id = self._digest("key id", "").hex()[:8]
         self.uid: Callable[[str], str] = lru_cache(_UID_CACHE)(self._uid)
-
-    @property
-    def key_id(self) -> str:
-        """What a certificate may say of the key: eight hexadecimal digits, no part of it."""
-        return self._digest("key id", "").hex()[:8]
 
     def patient(self, patient_key: str) -> str:
         """Return the pseudonym of a patient: 16 characters that are hard to misread."""
         number = int.from_bytes(self._digest("patient", patient_key)[:10], "big")
         return "".join(_ALPHABET[number >> 5 * place & 31] for place in range(16))
+
+    def tag(self, patient_key: str) -> str:
+        """Return what tells one patient from another and nothing else: 32 hexadecimal digits."""
+        return self._digest("patient tag", patient_key).hex()[:32]
 
     def shift_days(self, patient_key: str) -> int:
         """Return by how many days the patient's dates go back, 1 to 3,650, as a negative number."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from enum import Enum, auto
 from typing import Final
 
 from services.deid.profile.options import Option
 from services.deid.profile.retained import retained
+from services.deid.profile.rules import Rule, RuleAction, by_tag
 from services.deid.profile.table import Row, row_of
 from services.dicom.encoding import dictionary_vr
 
@@ -53,26 +54,43 @@ _BASIC: Final[Mapping[str, Treatment]] = {
 }
 
 
+_READABLE: Final = frozenset({Treatment.KEEP, Treatment.NAME})
+"""Treatments under which text may stay that cleaning would take away."""
+
+
 class Profile:
-    """The Basic Profile with options.
+    """The Basic Profile with options, and with what a project takes away besides.
 
     Args:
         options: The options; they must not contradict each other.
+        rules: The project's own; the last one for a tag counts.
     """
 
-    def __init__(self, options: Collection[Option]) -> None:
+    def __init__(self, options: Collection[Option], rules: Iterable[Rule] = ()) -> None:
         self.options = frozenset(options)
+        self.rules = by_tag(rules)
         self._known: dict[int, Treatment] = {}
 
     def treatment(self, tag: int) -> Treatment:
         """Return what is done with the attribute of a tag, whatever its value."""
         found = self._known.get(tag)
         if found is None:
-            found = self._decide(tag)
+            found = self._ruled(tag, self._decide(tag))
             # A stranger chooses the tags: private ones would fill the memory.
             if not tag >> 16 & 1:
                 self._known[tag] = found
         return found
+
+    def _ruled(self, tag: int, found: Treatment) -> Treatment:
+        """Return what a project's rule makes of a treatment: never one that leaves more."""
+        action = self.rules.get(tag)
+        if action is None or found is Treatment.REMOVE:
+            return found
+        if action is RuleAction.REMOVE or found is Treatment.PRIVATE:
+            return Treatment.REMOVE
+        if action is RuleAction.EMPTY:
+            return Treatment.EMPTY
+        return Treatment.CLEAN if found in _READABLE else found
 
     def _decide(self, tag: int) -> Treatment:
         if tag in (PATIENT_NAME, PATIENT_ID):
