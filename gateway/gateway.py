@@ -107,7 +107,11 @@ class Gateway:
         self.gather = gateway_gather(journal, self.intake)
         self._confirmation = StagedConfirmation(journal, inventory_of(blobs), settings.holder)
         staging = Staging(blobs, self._executor, quarantine)
-        self.part10 = Part10Intake(staging, settings.max_object_bytes)
+        self.part10 = Part10Intake(
+            staging,
+            settings.max_object_bytes,
+            take_mismatched=settings.mismatched_files == "take",
+        )
         storage = StorageService(staging, self.intake)
         conduct = _association_settings(settings, AllowList(self._dicom.allowed))
         recorder = CallRecorder(RemoteAuditTrail(self._channel), "gateway")

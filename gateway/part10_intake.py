@@ -1,7 +1,8 @@
 """DICOM files as they come by upload, STOW-RS or from a folder: staged like any instance.
 
 What a file says of itself before its data set is not kept: the file meta information is written
-anew, so that the same data set gives the same bytes by whichever door.
+anew, so that the same data set gives the same bytes by whichever door. Where it names another
+instance than the data set does, nobody knows which of the two the file is, and it is refused.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ _INFLATED_HEAD_BYTES: Final = 64 << 10
 _PIECE_BYTES: Final = 1 << 20
 
 
-def read_head(head: Buffer) -> tuple[Announced, int]:
+def read_head(head: Buffer, *, as_stated: bool = False) -> tuple[Announced, int]:
     """Read what a file is, and the offset of its data set (PS3.10 section 7.1).
 
-    The UIDs of the data set count where they can be read in the head; file meta information may
-    disagree with them where a program changed one of the two.
+    The UIDs of the data set count where they can be read in the head.
 
     Args:
         head: The file or its first ``HEAD_BYTES`` bytes.
+        as_stated: Let those of the file meta information count, where it has them.
 
     Raises:
         NotDicomError: No "DICM" after 128 bytes.
@@ -45,12 +46,10 @@ def read_head(head: Buffer) -> tuple[Announced, int]:
     """
     meta, offset = split_part10(head)
     syntax = transfer_syntax(meta.transfer_syntax_uid)
-    sop_class_uid, sop_instance_uid = _identity(memoryview(head)[offset:], syntax)
-    announced = Announced(
-        sop_class_uid or meta.sop_class_uid,
-        sop_instance_uid or meta.sop_instance_uid,
-        meta.transfer_syntax_uid,
-    )
+    found = _identity(memoryview(head)[offset:], syntax)
+    stated = meta.sop_class_uid, meta.sop_instance_uid
+    first, second = (stated, found) if as_stated else (found, stated)
+    announced = Announced(first[0] or second[0], first[1] or second[1], meta.transfer_syntax_uid)
     return announced, offset
 
 
@@ -60,11 +59,16 @@ class Part10Intake:
     Args:
         staging: Where bytes go.
         max_object_bytes: Largest data set that is taken.
+        take_mismatched: Take files whose file meta information names another instance than their
+            data set, which counts then; otherwise they are refused (PS3.10 table 7.1-1).
     """
 
-    def __init__(self, staging: Staging, max_object_bytes: int) -> None:
+    def __init__(
+        self, staging: Staging, max_object_bytes: int, *, take_mismatched: bool = False
+    ) -> None:
         self._staging = staging
         self._max_object_bytes = max_object_bytes
+        self._as_stated = not take_mismatched
 
     async def stage(self, content: AsyncIterator[bytes | memoryview]) -> StagedInstance:
         """Take a file, make it durable, and return what it is; nobody is told of it yet.
@@ -74,12 +78,13 @@ class Part10Intake:
 
         Raises:
             NotDicomError: No DICOM file. Nothing of it is kept.
-            RefusedError: It is broken, too large, or a DICOMDIR.
+            RefusedError: It is broken, too large, a DICOMDIR, or not the instance that its file
+                meta information names.
             StorageFullError: No room.
             OSError: The disk failed.
         """
         head = await _head_of(content)
-        announced, offset = _announced(head)
+        announced, offset = _announced(head, as_stated=self._as_stated)
         incoming = self._open(announced)
         try:
             size = await _feed(incoming, memoryview(head)[offset:], 0, self._max_object_bytes)
@@ -97,9 +102,9 @@ class Part10Intake:
         raise RefusedError(RefusalKind.NOT_UNDERSTOOD, field, rule)
 
 
-def _announced(head: bytearray) -> tuple[Announced, int]:
+def _announced(head: bytearray, *, as_stated: bool) -> tuple[Announced, int]:
     try:
-        announced, offset = read_head(head)
+        announced, offset = read_head(head, as_stated=as_stated)
     except NotDicomError:
         raise
     except DicomError as error:

@@ -32,6 +32,8 @@ class GatewaySettings(BaseSettings):
         max_waiting_per_address: The same, for one peer address.
         max_pdu_length: Longest P-DATA-TF variable field that we take, in bytes.
         max_object_bytes: Largest data set that is taken.
+        mismatched_files: What becomes of a file whose file meta information names another
+            instance than its data set: "refuse", or "take" as what the data set says.
         negotiate_timeout_s: Time from connecting to a whole A-ASSOCIATE-RQ (ARTIM).
         idle_timeout_s: Time that an association may be silent.
         pdu_timeout_s: Time that one PDU may take, and a peer to take our answer.
@@ -60,6 +62,7 @@ class GatewaySettings(BaseSettings):
     max_waiting_per_address: int = Field(default=64, ge=1)
     max_pdu_length: int = Field(default=128 << 10, ge=4096, le=1 << 20)
     max_object_bytes: int = Field(default=4 << 30, ge=1 << 20)
+    mismatched_files: Literal["refuse", "take"] = "refuse"
     negotiate_timeout_s: float = Field(default=30.0, gt=0)
     idle_timeout_s: float = Field(default=120.0, gt=0)
     pdu_timeout_s: float = Field(default=30.0, gt=0)

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.part10_intake import MEDIA_STORAGE_DIRECTORY, Part10Intake, read_head
 from gateway.quarantine import Quarantine
-from gateway.refusal import RefusedError
+from gateway.refusal import RefusalKind, RefusedError
 from gateway.staging import Staging
 from services.dicom.errors import NotDicomError
 from services.dicom.part10 import file_meta
@@ -26,11 +26,15 @@ async def pieces(data: bytes, size: int = 1000) -> AsyncIterator[bytes]:
 
 
 @pytest.fixture
-def intake(tmp_path: Path) -> Iterator[Part10Intake]:
+def staging(tmp_path: Path) -> Iterator[Staging]:
     with ThreadPoolExecutor(1) as executor:
         quarantine = Quarantine(tmp_path / "quarantine", max_bytes=1 << 20, max_count=10)
-        staging = Staging(LocalBlobs(tmp_path / "blobs", free_bytes=0), executor, quarantine)
-        yield Part10Intake(staging, max_object_bytes=4 << 20)
+        yield Staging(LocalBlobs(tmp_path / "blobs", free_bytes=0), executor, quarantine)
+
+
+@pytest.fixture
+def intake(staging: Staging) -> Part10Intake:
+    return Part10Intake(staging, max_object_bytes=4 << 20)
 
 
 async def test_the_same_data_set_is_the_same_bytes_whatever_stands_before_it(
@@ -58,10 +62,44 @@ async def test_a_large_file_is_whole(intake: Part10Intake) -> None:
     assert staged.ref.size_bytes > 2 << 20
 
 
-async def test_the_data_set_says_which_instance_it_is(intake: Part10Intake) -> None:
+@pytest.mark.parametrize(
+    ("sop_class_uid", "sop_instance_uid"), [(CT, "9.9.9"), ("1.2.840.10008.5.1.4.1.1.4", "1.2.3")]
+)
+async def test_a_file_that_names_another_instance_is_refused_and_kept_aside(
+    intake: Part10Intake, tmp_path: Path, sop_class_uid: str, sop_instance_uid: str
+) -> None:
+    data_set = encoded(ct_instance(sop_instance_uid="1.2.3"))
+
+    with pytest.raises(RefusedError) as caught:
+        await intake.stage(pieces(file_meta(sop_class_uid, sop_instance_uid, EXPLICIT) + data_set))
+
+    assert caught.value.kind is RefusalKind.MISMATCH
+    (kept,) = (tmp_path / "quarantine").glob("*.dcm")
+    assert kept.read_bytes().endswith(data_set)
+
+
+async def test_by_policy_the_data_set_says_which_instance_it_is(
+    staging: Staging, tmp_path: Path
+) -> None:
+    intake = Part10Intake(staging, max_object_bytes=4 << 20, take_mismatched=True)
     data_set = encoded(ct_instance(sop_instance_uid="1.2.3"))
 
     staged = await intake.stage(pieces(file_meta(CT, "9.9.9", EXPLICIT) + data_set))
+
+    assert staged.attributes.sop_instance_uid == "1.2.3"
+    stored = tmp_path / "blobs" / staged.ref.sha256[:2] / staged.ref.sha256
+    assert stored.read_bytes() == file_meta(CT, "1.2.3", EXPLICIT) + data_set
+
+
+async def test_a_file_may_leave_it_to_its_data_set_which_instance_it_is(
+    intake: Part10Intake,
+) -> None:
+    data_set = encoded(ct_instance(sop_instance_uid="1.2.3"))
+    named = b"\x02\x00\x03\x00UI\x06\x001.2.3\x00"
+    meta = file_meta(CT, "1.2.3", EXPLICIT)
+    assert named in meta
+
+    staged = await intake.stage(pieces(meta.replace(named, b"") + data_set))
 
     assert staged.attributes.sop_instance_uid == "1.2.3"
 
@@ -71,7 +109,7 @@ async def test_a_deflated_data_set_is_taken(intake: Part10Intake) -> None:
     data_set = encoded(ct_instance(sop_instance_uid="1.2.3"))
     deflated = deflater.compress(data_set) + deflater.flush()
 
-    staged = await intake.stage(pieces(file_meta(CT, "9.9.9", DEFLATED) + deflated))
+    staged = await intake.stage(pieces(file_meta(CT, "1.2.3", DEFLATED) + deflated))
 
     assert staged.attributes.sop_instance_uid == "1.2.3"
 

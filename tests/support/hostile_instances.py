@@ -44,8 +44,8 @@ class HostileInstance:
         sop_class_uid: What is announced.
         sop_instance_uid: What is announced.
         transfer_syntax_uid: What is announced.
-        only_announced: Whether the fault is in the announcement alone. A file announces by its
-            file meta information, which is not believed but written anew: as a file it is stored.
+        in_a_file: Whether it may be stored where it comes as a file, whose file meta information
+            makes the announcement; None is the same as `stored`.
     """
 
     name: str
@@ -54,7 +54,7 @@ class HostileInstance:
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str = EXPLICIT
-    only_announced: bool = False
+    in_a_file: bool | None = None
 
     def part10(self, preamble: bytes = b"") -> bytes:
         """Return it as a DICOM file, what is announced in its file meta information."""
@@ -127,14 +127,10 @@ def _uids() -> Iterator[HostileInstance]:
 def _announced() -> Iterator[HostileInstance]:
     data, _ = _plain()
     other = str(generate_uid())
-    yield HostileInstance(
-        "another SOP Instance UID than announced", data, False, CT, other, only_announced=True
-    )
+    yield HostileInstance("another SOP Instance UID than announced", data, False, CT, other)
     data, uid = _plain()
     mr = "1.2.840.10008.5.1.4.1.1.4"
-    yield HostileInstance(
-        "another SOP class than announced", data, False, mr, uid, only_announced=True
-    )
+    yield HostileInstance("another SOP class than announced", data, False, mr, uid)
 
 
 def _encodings() -> Iterator[HostileInstance]:
@@ -252,7 +248,7 @@ def _others() -> Iterator[HostileInstance]:
     data, uid = _plain()
     more_meta = b"\x02\0\x01\0OB\0\0\x02\0\0\0\0\1"
     yield HostileInstance(
-        "file meta information inside", more_meta + data, False, CT, uid, only_announced=True
+        "file meta information inside", more_meta + data, False, CT, uid, in_a_file=True
     )
     for name, content in {
         "a picture": b"\x89PNG\r\n\x1a\n" + bytes(100),

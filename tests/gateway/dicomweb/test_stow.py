@@ -84,6 +84,17 @@ async def test_an_instance_of_another_study_than_the_address_fails(dicomweb: Dic
     assert list(dicomweb.index.received) == [right.SOPInstanceUID]
 
 
+async def test_a_file_that_names_another_instance_than_it_holds_fails(dicomweb: Dicomweb) -> None:
+    held = ct_instance(sop_instance_uid="1.2.840.1")
+    file = part10(held).replace(b"1.2.840.1\0", b"1.2.840.2\0", 1)
+
+    status, outcome = await dicomweb.store(file, part10(ct_instance()))
+
+    assert status == 202
+    assert reasons(outcome) == [0xA900]
+    assert outcome[FAILED]["Value"][0]["00081155"]["Value"] == ["1.2.840.1"]
+
+
 async def test_when_nothing_is_stored_the_request_is_in_conflict(dicomweb: Dicomweb) -> None:
     status, outcome = await dicomweb.store(b"\x89PNG not DICOM", b"", b"\x7fELF" * 200)
 
