@@ -95,6 +95,7 @@ def _peer(found: pb.ResolvePeerResponse) -> Peer:
             tls_key_pem=shown.tls_key_pem,
         ),
         move_destination=spec.move_destination,
+        deid_project_id=spec.deid_project_id,
     )
 
 

@@ -52,6 +52,7 @@ class Peer:
         web: Where it speaks DICOMweb, if it does.
         credentials: What we show it.
         move_destination: Whether C-MOVE of others may send to it.
+        deid_project_id: Project whose released copies go to a peer outside; "" for nothing.
     """
 
     peer_id: str
@@ -61,6 +62,7 @@ class Peer:
     web: WebAddress | None = None
     credentials: Credentials = field(default_factory=Credentials, repr=False)
     move_destination: bool = False
+    deid_project_id: str = ""
 
     def require_dimse(self) -> DimseAddress:
         """Return where it speaks DIMSE.

@@ -185,3 +185,28 @@ class SourceNotFoundError(ServiceError):
 
     def __init__(self, source_id: str) -> None:
         super().__init__("no such source is registered", source_id=source_id)
+
+
+class NotReleasedError(ServiceError):
+    """De-identification held or refused it, so it stays inside.
+
+    Args:
+        rule: What it did not pass, in a sentence without values.
+        metadata: ``field`` of a text; ``released_count`` and ``held_count`` of objects.
+    """
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = ErrorReason.ERROR_REASON_NOT_RELEASED
+
+    def __init__(self, rule: str, **metadata: str) -> None:
+        super().__init__(f"not released: {rule}", rule=rule, **metadata)
+
+
+class OcrUnavailableError(ServiceError):
+    """Pixels must be read and no OCR engine is installed."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = ErrorReason.ERROR_REASON_OCR_UNAVAILABLE
+
+    def __init__(self) -> None:
+        super().__init__("pixels must be read and no OCR engine is installed")

@@ -41,6 +41,7 @@ def spec_from_proto(message: pb.PeerSpec) -> PeerSpec:
         dicomweb=_web_from_proto(message.dicomweb) if message.HasField("dicomweb") else None,
         move_destination=message.move_destination,
         description=message.description,
+        deid_project_id=message.deid_project_id,
     )
 
 
@@ -51,6 +52,7 @@ def spec_to_proto(spec: PeerSpec) -> pb.PeerSpec:
         trust_zone=_ZONE_VALUES[spec.trust_zone],
         move_destination=spec.move_destination,
         description=spec.description,
+        deid_project_id=spec.deid_project_id,
     )
     if spec.dimse is not None:
         message.dimse.CopyFrom(_dimse_to_proto(spec.dimse))

@@ -85,6 +85,7 @@ class PeerSpec:
         dicomweb: Where it speaks DICOMweb, if it does.
         move_destination: Whether C-MOVE of others may send to it.
         description: Notes for people.
+        deid_project_id: Project whose released copies go to a peer outside; "" for nothing.
     """
 
     name: str
@@ -93,6 +94,7 @@ class PeerSpec:
     dicomweb: DicomWebAddress | None = None
     move_destination: bool = False
     description: str = ""
+    deid_project_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ def spec_values(spec: PeerSpec) -> tuple[Any, ...]:
         spec.move_destination,
         web.url if web else None,
         web.tls_ca_pem if web else "",
+        spec.deid_project_id or None,
     )
 
 
@@ -48,6 +49,7 @@ def peer_from_row(row: asyncpg.Record, tests: Iterable[PeerTest]) -> Peer:
             dicomweb=DicomWebAddress(row["url"], row["web_ca_pem"]) if row["url"] else None,
             move_destination=row["move_destination"],
             description=row["description"],
+            deid_project_id=str(row["deid_project_id"] or ""),
         ),
         has_secret=row["has_secret"],
         has_certificate=row["has_certificate"],

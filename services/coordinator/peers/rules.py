@@ -18,10 +18,12 @@ from services.coordinator.peers.peer import (
     DimseAddress,
     PeerSpec,
     PeerTest,
+    TrustZone,
 )
 from services.dicom.uids import STORAGE_TRANSFER_SYNTAXES
 from services.runtime.errors import InvalidFieldError
 from services.runtime.forbidden_addresses import is_forbidden
+from services.runtime.ids import is_id
 
 KINDS: Final = ("echo", "dicomweb")
 _AE_TITLE: Final = re.compile(r"[\x21-\x5B\x5D-\x7E](?:[\x20-\x5B\x5D-\x7E]{0,15})")
@@ -55,6 +57,7 @@ def check_spec(spec: PeerSpec) -> None:
         raise InvalidFieldError("spec.dimse", "an address for DIMSE or for DICOMweb")
     if spec.move_destination and spec.dimse is None:
         raise InvalidFieldError("spec.move_destination", "needs an address for DIMSE")
+    _check_project(spec)
     if spec.dimse is not None:
         _check_dimse(spec.dimse)
     if spec.dicomweb is not None:
@@ -89,6 +92,14 @@ def check_test(test: PeerTest) -> None:
     _check_text("test.text", test.text, _MAX_TEXT)
     if test.duration_ms < 0:
         raise InvalidFieldError("test.duration_ms", "not negative")
+
+
+def _check_project(spec: PeerSpec) -> None:
+    field, project = "spec.deid_project_id", spec.deid_project_id
+    if project and not is_id(project):
+        raise InvalidFieldError(field, "a UUID")
+    if project and spec.trust_zone is TrustZone.INSIDE:
+        raise InvalidFieldError(field, "of a peer outside alone")
 
 
 def _check_dimse(address: DimseAddress) -> None:

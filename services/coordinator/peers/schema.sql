@@ -23,6 +23,8 @@ CREATE TABLE peers.peer (
     has_certificate boolean NOT NULL DEFAULT false,
     create_time timestamptz NOT NULL DEFAULT now(),
     update_time timestamptz NOT NULL DEFAULT now(),
+    -- Its released copies go to a peer outside.
+    deid_project_id uuid,
     CONSTRAINT peer_speaks CHECK (ae_title IS NOT NULL OR url IS NOT NULL),
     CONSTRAINT peer_dimse CHECK ((ae_title IS NULL) = (host IS NULL) AND (host IS NULL) = (port IS NULL))
 );

@@ -106,6 +106,38 @@ async def test_what_is_registered_is_found_again(admin: Stub) -> None:
     assert made.create_time.ToDatetime(UTC) <= datetime.now(UTC)
 
 
+async def test_a_peer_outside_keeps_the_project_whose_copies_it_gets(admin: Stub) -> None:
+    project = "01a1fe91-66c6-71ab-8cc9-5ddfcb0bb29e"
+    given = spec(deid_project_id=project)
+    given.trust_zone = pb.TRUST_ZONE_OUTSIDE
+
+    made = await created(admin, given)
+    given.deid_project_id = ""
+    request = pb.UpdatePeerRequest(peer_id=made.peer_id, spec=given)
+    changed = (await admin.UpdatePeer(request)).peer
+
+    assert made.spec.deid_project_id == project
+    assert changed.spec.deid_project_id == ""
+
+
+@pytest.mark.parametrize(
+    ("zone", "project"),
+    [
+        (pb.TRUST_ZONE_OUTSIDE, "research"),
+        (pb.TRUST_ZONE_INSIDE, "01a1fe91-66c6-71ab-8cc9-5ddfcb0bb29e"),
+    ],
+)
+async def test_a_project_is_of_a_peer_outside_alone(
+    admin: Stub, zone: pb.TrustZone.ValueType, project: str
+) -> None:
+    given = spec(deid_project_id=project)
+    given.trust_zone = zone
+
+    error = await refused(admin.CreatePeer(pb.CreatePeerRequest(spec=given)))
+
+    assert error.metadata["field"] == "spec.deid_project_id"
+
+
 async def test_peers_are_listed_by_name(admin: Stub) -> None:
     for name in ("b", "a", "c"):
         await created(admin, spec(name, ae_title=name))

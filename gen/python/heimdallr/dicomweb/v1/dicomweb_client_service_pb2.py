@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from heimdallr.access.v1 import options_pb2 as heimdallr_dot_access_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3heimdallr/dicomweb/v1/dicomweb_client_service.proto\x12\x15heimdallr.dicomweb.v1\x1a!heimdallr/access/v1/options.proto\"<\n\x0fTestPeerRequest\x12\x11\n\x07peer_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x42\x06\n\x04peer\"H\n\x10TestPeerResponse\x12\x11\n\tsucceeded\x18\x01 \x01(\x08\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x13\n\x0b\x64uration_ms\x18\x03 \x01(\x05\"+\n\tSearchKey\x12\x0f\n\x07keyword\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\x9c\x02\n\x14SearchMatchesRequest\x12\x11\n\x07peer_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x12\x31\n\x05level\x18\x03 \x01(\x0e\x32\".heimdallr.dicomweb.v1.SearchLevel\x12\x1a\n\x12study_instance_uid\x18\x04 \x01(\t\x12\x1b\n\x13series_instance_uid\x18\x05 \x01(\t\x12.\n\x04keys\x18\x06 \x03(\x0b\x32 .heimdallr.dicomweb.v1.SearchKey\x12\x16\n\x0einclude_fields\x18\x07 \x03(\t\x12\x16\n\x0e\x66uzzy_matching\x18\x08 \x01(\x08\x12\r\n\x05limit\x18\t \x01(\x05\x42\x06\n\x04peer\";\n\x15SearchMatchesResponse\x12\x0f\n\x07matches\x18\x01 \x03(\t\x12\x11\n\ttruncated\x18\x02 \x01(\x08\"\xae\x01\n\x15StoreInstancesRequest\x12\x11\n\x07peer_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x12\x1b\n\x13study_instance_uids\x18\x03 \x03(\t\x12\x1c\n\x14series_instance_uids\x18\x04 \x03(\t\x12\x19\n\x11sop_instance_uids\x18\x05 \x03(\t\x12\x14\n\x0cverify_count\x18\x06 \x01(\x08\x42\x06\n\x04peer\"\x80\x01\n\x0eStoredInstance\x12\x18\n\x10sop_instance_uid\x18\x01 \x01(\t\x12\x34\n\x07outcome\x18\x02 \x01(\x0e\x32#.heimdallr.dicomweb.v1.StoreOutcome\x12\x0e\n\x06status\x18\x03 \x01(\r\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\xc7\x01\n\x16StoreInstancesResponse\x12\x13\n\x0btotal_count\x18\x01 \x01(\x05\x12\x14\n\x0cstored_count\x18\x02 \x01(\x05\x12\x14\n\x0c\x66\x61iled_count\x18\x03 \x01(\x05\x12\x38\n\tinstances\x18\x04 \x03(\x0b\x32%.heimdallr.dicomweb.v1.StoredInstance\x12\x32\n\x05\x63ount\x18\x05 \x01(\x0b\x32#.heimdallr.dicomweb.v1.CountOutcome\"F\n\x0c\x43ountOutcome\x12\x10\n\x08verified\x18\x01 \x01(\x08\x12\x16\n\x0everified_count\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\"\x98\x01\n\x18RetrieveInstancesRequest\x12\x11\n\x07peer_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x12\x1a\n\x12study_instance_uid\x18\x03 \x01(\t\x12\x1b\n\x13series_instance_uid\x18\x04 \x01(\t\x12\x18\n\x10sop_instance_uid\x18\x05 \x01(\tB\x06\n\x04peer\"t\n\x19RetrieveInstancesResponse\x12\x14\n\x0cstored_count\x18\x01 \x01(\x05\x12\x13\n\x0bknown_count\x18\x02 \x01(\x05\x12\x14\n\x0c\x66\x61iled_count\x18\x03 \x01(\x05\x12\x16\n\x0ereceived_bytes\x18\x04 \x01(\x03*w\n\x0bSearchLevel\x12\x1c\n\x18SEARCH_LEVEL_UNSPECIFIED\x10\x00\x12\x16\n\x12SEARCH_LEVEL_STUDY\x10\x01\x12\x17\n\x13SEARCH_LEVEL_SERIES\x10\x02\x12\x19\n\x15SEARCH_LEVEL_INSTANCE\x10\x03*\x99\x01\n\x0cStoreOutcome\x12\x1d\n\x19STORE_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14STORE_OUTCOME_STORED\x10\x01\x12\x19\n\x15STORE_OUTCOME_WARNING\x10\x02\x12\x19\n\x15STORE_OUTCOME_REFUSED\x10\x03\x12\x1a\n\x16STORE_OUTCOME_NOT_SENT\x10\x04\x32\x82\x04\n\x15\x44icomWebClientService\x12h\n\x08TestPeer\x12&.heimdallr.dicomweb.v1.TestPeerRequest\x1a\'.heimdallr.dicomweb.v1.TestPeerResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x14\xf0\xe0\x18\x13\x12y\n\rSearchMatches\x12+.heimdallr.dicomweb.v1.SearchMatchesRequest\x1a,.heimdallr.dicomweb.v1.SearchMatchesResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x14\xf0\xe0\x18\x14\x30\x01\x12|\n\x0eStoreInstances\x12,.heimdallr.dicomweb.v1.StoreInstancesRequest\x1a-.heimdallr.dicomweb.v1.StoreInstancesResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x14\xf0\xe0\x18\x16\x30\x01\x12\x85\x01\n\x11RetrieveInstances\x12/.heimdallr.dicomweb.v1.RetrieveInstancesRequest\x1a\x30.heimdallr.dicomweb.v1.RetrieveInstancesResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x14\xf0\xe0\x18\x15\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n3heimdallr/dicomweb/v1/dicomweb_client_service.proto\x12\x15heimdallr.dicomweb.v1\x1a!heimdallr/access/v1/options.proto\"<\n\x0fTestPeerRequest\x12\x11\n\x07peer_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x42\x06\n\x04peer\"H\n\x10TestPeerResponse\x12\x11\n\tsucceeded\x18\x01 \x01(\x08\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x13\n\x0b\x64uration_ms\x18\x03 \x01(\x05\"+\n\tSearchKey\x12\x0f\n\x07keyword\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\x9c\x02\n\x14SearchMatchesRequest\x12\x11\n\x07peer_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x12\x31\n\x05level\x18\x03 \x01(\x0e\x32\".heimdallr.dicomweb.v1.SearchLevel\x12\x1a\n\x12study_instance_uid\x18\x04 \x01(\t\x12\x1b\n\x13series_instance_uid\x18\x05 \x01(\t\x12.\n\x04keys\x18\x06 \x03(\x0b\x32 .heimdallr.dicomweb.v1.SearchKey\x12\x16\n\x0einclude_fields\x18\x07 \x03(\t\x12\x16\n\x0e\x66uzzy_matching\x18\x08 \x01(\x08\x12\r\n\x05limit\x18\t \x01(\x05\x42\x06\n\x04peer\";\n\x15SearchMatchesResponse\x12\x0f\n\x07matches\x18\x01 \x03(\t\x12\x11\n\ttruncated\x18\x02 \x01(\x08\"\xc5\x01\n\x15StoreInstancesRequest\x12\x11\n\x07peer_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x12\x1b\n\x13study_instance_uids\x18\x03 \x03(\t\x12\x1c\n\x14series_instance_uids\x18\x04 \x03(\t\x12\x19\n\x11sop_instance_uids\x18\x05 \x03(\t\x12\x14\n\x0cverify_count\x18\x06 \x01(\x08\x12\x15\n\rreleased_only\x18\x07 \x01(\x08\x42\x06\n\x04peer\"\x80\x01\n\x0eStoredInstance\x12\x18\n\x10sop_instance_uid\x18\x01 \x01(\t\x12\x34\n\x07outcome\x18\x02 \x01(\x0e\x32#.heimdallr.dicomweb.v1.StoreOutcome\x12\x0e\n\x06status\x18\x03 \x01(\r\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\xf7\x01\n\x16StoreInstancesResponse\x12\x13\n\x0btotal_count\x18\x01 \x01(\x05\x12\x14\n\x0cstored_count\x18\x02 \x01(\x05\x12\x14\n\x0c\x66\x61iled_count\x18\x03 \x01(\x05\x12\x38\n\tinstances\x18\x04 \x03(\x0b\x32%.heimdallr.dicomweb.v1.StoredInstance\x12\x32\n\x05\x63ount\x18\x05 \x01(\x0b\x32#.heimdallr.dicomweb.v1.CountOutcome\x12\x1a\n\x12\x64\x65identified_count\x18\x06 \x01(\x05\x12\x12\n\nheld_count\x18\x07 \x01(\x05\"F\n\x0c\x43ountOutcome\x12\x10\n\x08verified\x18\x01 \x01(\x08\x12\x16\n\x0everified_count\x18\x02 \x01(\x05\x12\x0c\n\x04text\x18\x03 \x01(\t\"\x98\x01\n\x18RetrieveInstancesRequest\x12\x11\n\x07peer_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x12\x1a\n\x12study_instance_uid\x18\x03 \x01(\t\x12\x1b\n\x13series_instance_uid\x18\x04 \x01(\t\x12\x18\n\x10sop_instance_uid\x18\x05 \x01(\tB\x06\n\x04peer\"t\n\x19RetrieveInstancesResponse\x12\x14\n\x0cstored_count\x18\x01 \x01(\x05\x12\x13\n\x0bknown_count\x18\x02 \x01(\x05\x12\x14\n\x0c\x66\x61iled_count\x18\x03 \x01(\x05\x12\x16\n\x0ereceived_bytes\x18\x04 \x01(\x03*w\n\x0bSearchLevel\x12\x1c\n\x18SEARCH_LEVEL_UNSPECIFIED\x10\x00\x12\x16\n\x12SEARCH_LEVEL_STUDY\x10\x01\x12\x17\n\x13SEARCH_LEVEL_SERIES\x10\x02\x12\x19\n\x15SEARCH_LEVEL_INSTANCE\x10\x03*\x99\x01\n\x0cStoreOutcome\x12\x1d\n\x19STORE_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14STORE_OUTCOME_STORED\x10\x01\x12\x19\n\x15STORE_OUTCOME_WARNING\x10\x02\x12\x19\n\x15STORE_OUTCOME_REFUSED\x10\x03\x12\x1a\n\x16STORE_OUTCOME_NOT_SENT\x10\x04\x32\x82\x04\n\x15\x44icomWebClientService\x12h\n\x08TestPeer\x12&.heimdallr.dicomweb.v1.TestPeerRequest\x1a\'.heimdallr.dicomweb.v1.TestPeerResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x14\xf0\xe0\x18\x13\x12y\n\rSearchMatches\x12+.heimdallr.dicomweb.v1.SearchMatchesRequest\x1a,.heimdallr.dicomweb.v1.SearchMatchesResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x14\xf0\xe0\x18\x14\x30\x01\x12|\n\x0eStoreInstances\x12,.heimdallr.dicomweb.v1.StoreInstancesRequest\x1a-.heimdallr.dicomweb.v1.StoreInstancesResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x14\xf0\xe0\x18\x16\x30\x01\x12\x85\x01\n\x11RetrieveInstances\x12/.heimdallr.dicomweb.v1.RetrieveInstancesRequest\x1a\x30.heimdallr.dicomweb.v1.RetrieveInstancesResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x14\xf0\xe0\x18\x15\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,10 +40,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DICOMWEBCLIENTSERVICE'].methods_by_name['StoreInstances']._serialized_options = b'\220\002\002\350\340\030\024\360\340\030\026'
   _globals['_DICOMWEBCLIENTSERVICE'].methods_by_name['RetrieveInstances']._loaded_options = None
   _globals['_DICOMWEBCLIENTSERVICE'].methods_by_name['RetrieveInstances']._serialized_options = b'\220\002\002\350\340\030\024\360\340\030\025'
-  _globals['_SEARCHLEVEL']._serialized_start=1497
-  _globals['_SEARCHLEVEL']._serialized_end=1616
-  _globals['_STOREOUTCOME']._serialized_start=1619
-  _globals['_STOREOUTCOME']._serialized_end=1772
+  _globals['_SEARCHLEVEL']._serialized_start=1568
+  _globals['_SEARCHLEVEL']._serialized_end=1687
+  _globals['_STOREOUTCOME']._serialized_start=1690
+  _globals['_STOREOUTCOME']._serialized_end=1843
   _globals['_TESTPEERREQUEST']._serialized_start=113
   _globals['_TESTPEERREQUEST']._serialized_end=173
   _globals['_TESTPEERRESPONSE']._serialized_start=175
@@ -55,17 +55,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SEARCHMATCHESRESPONSE']._serialized_start=581
   _globals['_SEARCHMATCHESRESPONSE']._serialized_end=640
   _globals['_STOREINSTANCESREQUEST']._serialized_start=643
-  _globals['_STOREINSTANCESREQUEST']._serialized_end=817
-  _globals['_STOREDINSTANCE']._serialized_start=820
-  _globals['_STOREDINSTANCE']._serialized_end=948
-  _globals['_STOREINSTANCESRESPONSE']._serialized_start=951
-  _globals['_STOREINSTANCESRESPONSE']._serialized_end=1150
-  _globals['_COUNTOUTCOME']._serialized_start=1152
-  _globals['_COUNTOUTCOME']._serialized_end=1222
-  _globals['_RETRIEVEINSTANCESREQUEST']._serialized_start=1225
-  _globals['_RETRIEVEINSTANCESREQUEST']._serialized_end=1377
-  _globals['_RETRIEVEINSTANCESRESPONSE']._serialized_start=1379
-  _globals['_RETRIEVEINSTANCESRESPONSE']._serialized_end=1495
-  _globals['_DICOMWEBCLIENTSERVICE']._serialized_start=1775
-  _globals['_DICOMWEBCLIENTSERVICE']._serialized_end=2289
+  _globals['_STOREINSTANCESREQUEST']._serialized_end=840
+  _globals['_STOREDINSTANCE']._serialized_start=843
+  _globals['_STOREDINSTANCE']._serialized_end=971
+  _globals['_STOREINSTANCESRESPONSE']._serialized_start=974
+  _globals['_STOREINSTANCESRESPONSE']._serialized_end=1221
+  _globals['_COUNTOUTCOME']._serialized_start=1223
+  _globals['_COUNTOUTCOME']._serialized_end=1293
+  _globals['_RETRIEVEINSTANCESREQUEST']._serialized_start=1296
+  _globals['_RETRIEVEINSTANCESREQUEST']._serialized_end=1448
+  _globals['_RETRIEVEINSTANCESRESPONSE']._serialized_start=1450
+  _globals['_RETRIEVEINSTANCESRESPONSE']._serialized_end=1566
+  _globals['_DICOMWEBCLIENTSERVICE']._serialized_start=1846
+  _globals['_DICOMWEBCLIENTSERVICE']._serialized_end=2360
 # @@protoc_insertion_point(module_scope)

@@ -269,12 +269,15 @@ class StoreInstancesRequest(_message.Message):
     SERIES_INSTANCE_UIDS_FIELD_NUMBER: _builtins.int
     SOP_INSTANCE_UIDS_FIELD_NUMBER: _builtins.int
     VERIFY_COUNT_FIELD_NUMBER: _builtins.int
+    RELEASED_ONLY_FIELD_NUMBER: _builtins.int
     peer_id: _builtins.str
     """Our id."""
     name: _builtins.str
     """Its name."""
     verify_count: _builtins.bool
     """Whether the instances of each study are counted with the peer afterwards."""
+    released_only: _builtins.bool
+    """To a peer outside: send what is released although other instances are held."""
     @_builtins.property
     def study_instance_uids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only these studies, at most 1,000: Study Instance UID (0020,000D)."""
@@ -296,10 +299,11 @@ class StoreInstancesRequest(_message.Message):
         series_instance_uids: _abc.Iterable[_builtins.str] | None = ...,
         sop_instance_uids: _abc.Iterable[_builtins.str] | None = ...,
         verify_count: _builtins.bool = ...,
+        released_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "peer", b"peer", "peer_id", b"peer_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "peer", b"peer", "peer_id", b"peer_id", "series_instance_uids", b"series_instance_uids", "sop_instance_uids", b"sop_instance_uids", "study_instance_uids", b"study_instance_uids", "verify_count", b"verify_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "peer", b"peer", "peer_id", b"peer_id", "released_only", b"released_only", "series_instance_uids", b"series_instance_uids", "sop_instance_uids", b"sop_instance_uids", "study_instance_uids", b"study_instance_uids", "verify_count", b"verify_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_peer: _TypeAlias = _typing.Literal["peer_id", "name"]  # noqa: Y015
     _WhichOneofArgType_peer: _TypeAlias = _typing.Literal["peer", b"peer"]  # noqa: Y015
@@ -354,12 +358,20 @@ class StoreInstancesResponse(_message.Message):
     FAILED_COUNT_FIELD_NUMBER: _builtins.int
     INSTANCES_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
+    DEIDENTIFIED_COUNT_FIELD_NUMBER: _builtins.int
+    HELD_COUNT_FIELD_NUMBER: _builtins.int
     total_count: _builtins.int
     """Instances to send."""
     stored_count: _builtins.int
     """Instances that the peer has."""
     failed_count: _builtins.int
     """Instances that it has not and will not have."""
+    deidentified_count: _builtins.int
+    """To a peer outside: instances that are de-identified so far, held ones too."""
+    held_count: _builtins.int
+    """To a peer outside: instances that de-identification held; they are not
+    sent.
+    """
     @_builtins.property
     def instances(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoredInstance]:
         """Instances that were done since the last message, at most 200."""
@@ -376,10 +388,12 @@ class StoreInstancesResponse(_message.Message):
         failed_count: _builtins.int = ...,
         instances: _abc.Iterable[Global___StoredInstance] | None = ...,
         count: Global___CountOutcome | None = ...,
+        deidentified_count: _builtins.int = ...,
+        held_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["count", b"count"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "failed_count", b"failed_count", "instances", b"instances", "stored_count", b"stored_count", "total_count", b"total_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "deidentified_count", b"deidentified_count", "failed_count", b"failed_count", "held_count", b"held_count", "instances", b"instances", "stored_count", b"stored_count", "total_count", b"total_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -99,7 +99,10 @@ class DicomWebClientServiceServicer:
         """StoreInstances sends instances of ours to the peer (STOW-RS, PS3.18 10.5).
         The stream tells progress and what became of each instance. Idempotent as
         far as the peer is: it gets the same instances again.
-        Fails with ERROR_REASON_PEER_OUTSIDE unless the peer is inside.
+        A peer outside gets the copies that its de-identification project released,
+        under their new UIDs; what is not de-identified yet is, first.
+        Fails with ERROR_REASON_PEER_OUTSIDE for a peer outside without a project,
+        or with ERROR_REASON_NOT_RELEASED when something is held.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -56,7 +56,10 @@ class DicomWebClientServiceStub:
     """StoreInstances sends instances of ours to the peer (STOW-RS, PS3.18 10.5).
     The stream tells progress and what became of each instance. Idempotent as
     far as the peer is: it gets the same instances again.
-    Fails with ERROR_REASON_PEER_OUTSIDE unless the peer is inside.
+    A peer outside gets the copies that its de-identification project released,
+    under their new UIDs; what is not de-identified yet is, first.
+    Fails with ERROR_REASON_PEER_OUTSIDE for a peer outside without a project,
+    or with ERROR_REASON_NOT_RELEASED when something is held.
     """
     RetrieveInstances: _grpc.UnaryStreamMultiCallable[_dicomweb_client_service_pb2.RetrieveInstancesRequest, _dicomweb_client_service_pb2.RetrieveInstancesResponse]
     """RetrieveInstances fetches instances from the peer (WADO-RS, PS3.18 10.4)
@@ -92,7 +95,10 @@ class DicomWebClientServiceAsyncStub(DicomWebClientServiceStub):
     """StoreInstances sends instances of ours to the peer (STOW-RS, PS3.18 10.5).
     The stream tells progress and what became of each instance. Idempotent as
     far as the peer is: it gets the same instances again.
-    Fails with ERROR_REASON_PEER_OUTSIDE unless the peer is inside.
+    A peer outside gets the copies that its de-identification project released,
+    under their new UIDs; what is not de-identified yet is, first.
+    Fails with ERROR_REASON_PEER_OUTSIDE for a peer outside without a project,
+    or with ERROR_REASON_NOT_RELEASED when something is held.
     """
     RetrieveInstances: _aio.UnaryStreamMultiCallable[_dicomweb_client_service_pb2.RetrieveInstancesRequest, _dicomweb_client_service_pb2.RetrieveInstancesResponse]  # type: ignore[assignment]
     """RetrieveInstances fetches instances from the peer (WADO-RS, PS3.18 10.4)
@@ -143,7 +149,10 @@ class DicomWebClientServiceServicer(metaclass=_abc_1.ABCMeta):
         """StoreInstances sends instances of ours to the peer (STOW-RS, PS3.18 10.5).
         The stream tells progress and what became of each instance. Idempotent as
         far as the peer is: it gets the same instances again.
-        Fails with ERROR_REASON_PEER_OUTSIDE unless the peer is inside.
+        A peer outside gets the copies that its de-identification project released,
+        under their new UIDs; what is not de-identified yet is, first.
+        Fails with ERROR_REASON_PEER_OUTSIDE for a peer outside without a project,
+        or with ERROR_REASON_NOT_RELEASED when something is held.
         """
 
     @_abc_1.abstractmethod

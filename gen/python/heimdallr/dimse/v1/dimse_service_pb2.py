@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from heimdallr.access.v1 import options_pb2 as heimdallr_dot_access_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&heimdallr/dimse/v1/dimse_service.proto\x12\x12heimdallr.dimse.v1\x1a!heimdallr/access/v1/options.proto\"<\n\x0f\x45\x63hoPeerRequest\x12\x11\n\x07peer_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x42\x06\n\x04peer\"H\n\x10\x45\x63hoPeerResponse\x12\x11\n\tsucceeded\x18\x01 \x01(\x08\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x13\n\x0b\x64uration_ms\x18\x03 \x01(\x05\"\xd0\x01\n\x15StoreInstancesRequest\x12\x11\n\x07peer_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x12\x1b\n\x13study_instance_uids\x18\x03 \x03(\t\x12\x1c\n\x14series_instance_uids\x18\x04 \x03(\t\x12\x19\n\x11sop_instance_uids\x18\x05 \x03(\t\x12\x36\n\x0cverification\x18\x06 \x01(\x0e\x32 .heimdallr.dimse.v1.VerificationB\x06\n\x04peer\"}\n\x0eStoredInstance\x12\x18\n\x10sop_instance_uid\x18\x01 \x01(\t\x12\x31\n\x07outcome\x18\x02 \x01(\x0e\x32 .heimdallr.dimse.v1.StoreOutcome\x12\x0e\n\x06status\x18\x03 \x01(\r\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\xcf\x01\n\x16StoreInstancesResponse\x12\x13\n\x0btotal_count\x18\x01 \x01(\x05\x12\x14\n\x0cstored_count\x18\x02 \x01(\x05\x12\x14\n\x0c\x66\x61iled_count\x18\x03 \x01(\x05\x12\x35\n\tinstances\x18\x04 \x03(\x0b\x32\".heimdallr.dimse.v1.StoredInstance\x12=\n\x0cverification\x18\x05 \x01(\x0b\x32\'.heimdallr.dimse.v1.VerificationOutcome\"o\n\x13VerificationOutcome\x12\x10\n\x08verified\x18\x01 \x01(\x08\x12\x16\n\x0everified_count\x18\x02 \x01(\x05\x12 \n\x18\x66\x61iled_sop_instance_uids\x18\x03 \x03(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\"%\n\x03Key\x12\x0f\n\x07keyword\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\xd9\x01\n\x12\x46indMatchesRequest\x12\x11\n\x07peer_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x12\x33\n\x05model\x18\x03 \x01(\x0e\x32$.heimdallr.dimse.v1.InformationModel\x12-\n\x05level\x18\x04 \x01(\x0e\x32\x1e.heimdallr.dimse.v1.QueryLevel\x12%\n\x04keys\x18\x05 \x03(\x0b\x32\x17.heimdallr.dimse.v1.Key\x12\r\n\x05limit\x18\x06 \x01(\x05\x42\x06\n\x04peer\"9\n\x13\x46indMatchesResponse\x12\x0f\n\x07matches\x18\x01 \x03(\t\x12\x11\n\ttruncated\x18\x02 \x01(\x08\"\xa7\x01\n\x0cRetrieveKeys\x12-\n\x05level\x18\x01 \x01(\x0e\x32\x1e.heimdallr.dimse.v1.QueryLevel\x12\x12\n\npatient_id\x18\x02 \x01(\t\x12\x1b\n\x13study_instance_uids\x18\x03 \x03(\t\x12\x1c\n\x14series_instance_uids\x18\x04 \x03(\t\x12\x19\n\x11sop_instance_uids\x18\x05 \x03(\t\"\xbb\x01\n\x14MoveInstancesRequest\x12\x11\n\x07peer_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x12\x33\n\x05model\x18\x03 \x01(\x0e\x32$.heimdallr.dimse.v1.InformationModel\x12.\n\x04keys\x18\x04 \x01(\x0b\x32 .heimdallr.dimse.v1.RetrieveKeys\x12\x13\n\x0b\x64\x65stination\x18\x05 \x01(\tB\x06\n\x04peer\"\x98\x01\n\x15MoveInstancesResponse\x12\x17\n\x0fremaining_count\x18\x01 \x01(\x05\x12\x17\n\x0f\x63ompleted_count\x18\x02 \x01(\x05\x12\x14\n\x0c\x66\x61iled_count\x18\x03 \x01(\x05\x12\x15\n\rwarning_count\x18\x04 \x01(\x05\x12 \n\x18\x66\x61iled_sop_instance_uids\x18\x05 \x03(\t\"\xbd\x01\n\x13GetInstancesRequest\x12\x11\n\x07peer_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x12\x33\n\x05model\x18\x03 \x01(\x0e\x32$.heimdallr.dimse.v1.InformationModel\x12.\n\x04keys\x18\x04 \x01(\x0b\x32 .heimdallr.dimse.v1.RetrieveKeys\x12\x16\n\x0esop_class_uids\x18\x05 \x03(\tB\x06\n\x04peer\"p\n\x14GetInstancesResponse\x12\x17\n\x0fremaining_count\x18\x01 \x01(\x05\x12\x14\n\x0cstored_count\x18\x02 \x01(\x05\x12\x13\n\x0bknown_count\x18\x03 \x01(\x05\x12\x14\n\x0c\x66\x61iled_count\x18\x04 \x01(\x05*a\n\x0cVerification\x12\x1c\n\x18VERIFICATION_UNSPECIFIED\x10\x00\x12\x16\n\x12VERIFICATION_COUNT\x10\x01\x12\x1b\n\x17VERIFICATION_COMMITMENT\x10\x02*\x99\x01\n\x0cStoreOutcome\x12\x1d\n\x19STORE_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14STORE_OUTCOME_STORED\x10\x01\x12\x19\n\x15STORE_OUTCOME_WARNING\x10\x02\x12\x19\n\x15STORE_OUTCOME_REFUSED\x10\x03\x12\x1a\n\x16STORE_OUTCOME_NOT_SENT\x10\x04*\xa4\x01\n\x10InformationModel\x12!\n\x1dINFORMATION_MODEL_UNSPECIFIED\x10\x00\x12 \n\x1cINFORMATION_MODEL_STUDY_ROOT\x10\x01\x12\"\n\x1eINFORMATION_MODEL_PATIENT_ROOT\x10\x02\x12\'\n#INFORMATION_MODEL_MODALITY_WORKLIST\x10\x03*\x88\x01\n\nQueryLevel\x12\x1b\n\x17QUERY_LEVEL_UNSPECIFIED\x10\x00\x12\x17\n\x13QUERY_LEVEL_PATIENT\x10\x01\x12\x15\n\x11QUERY_LEVEL_STUDY\x10\x02\x12\x16\n\x12QUERY_LEVEL_SERIES\x10\x03\x12\x15\n\x11QUERY_LEVEL_IMAGE\x10\x04\x32\xc0\x04\n\x0c\x44imseService\x12\x62\n\x08\x45\x63hoPeer\x12#.heimdallr.dimse.v1.EchoPeerRequest\x1a$.heimdallr.dimse.v1.EchoPeerResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x14\xf0\xe0\x18\x13\x12v\n\x0eStoreInstances\x12).heimdallr.dimse.v1.StoreInstancesRequest\x1a*.heimdallr.dimse.v1.StoreInstancesResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x14\xf0\xe0\x18\x16\x30\x01\x12m\n\x0b\x46indMatches\x12&.heimdallr.dimse.v1.FindMatchesRequest\x1a\'.heimdallr.dimse.v1.FindMatchesResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x14\xf0\xe0\x18\x14\x30\x01\x12s\n\rMoveInstances\x12(.heimdallr.dimse.v1.MoveInstancesRequest\x1a).heimdallr.dimse.v1.MoveInstancesResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x14\xf0\xe0\x18\x15\x30\x01\x12p\n\x0cGetInstances\x12\'.heimdallr.dimse.v1.GetInstancesRequest\x1a(.heimdallr.dimse.v1.GetInstancesResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x14\xf0\xe0\x18\x15\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&heimdallr/dimse/v1/dimse_service.proto\x12\x12heimdallr.dimse.v1\x1a!heimdallr/access/v1/options.proto\"<\n\x0f\x45\x63hoPeerRequest\x12\x11\n\x07peer_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x42\x06\n\x04peer\"H\n\x10\x45\x63hoPeerResponse\x12\x11\n\tsucceeded\x18\x01 \x01(\x08\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x13\n\x0b\x64uration_ms\x18\x03 \x01(\x05\"\xe7\x01\n\x15StoreInstancesRequest\x12\x11\n\x07peer_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x12\x1b\n\x13study_instance_uids\x18\x03 \x03(\t\x12\x1c\n\x14series_instance_uids\x18\x04 \x03(\t\x12\x19\n\x11sop_instance_uids\x18\x05 \x03(\t\x12\x36\n\x0cverification\x18\x06 \x01(\x0e\x32 .heimdallr.dimse.v1.Verification\x12\x15\n\rreleased_only\x18\x07 \x01(\x08\x42\x06\n\x04peer\"}\n\x0eStoredInstance\x12\x18\n\x10sop_instance_uid\x18\x01 \x01(\t\x12\x31\n\x07outcome\x18\x02 \x01(\x0e\x32 .heimdallr.dimse.v1.StoreOutcome\x12\x0e\n\x06status\x18\x03 \x01(\r\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\xff\x01\n\x16StoreInstancesResponse\x12\x13\n\x0btotal_count\x18\x01 \x01(\x05\x12\x14\n\x0cstored_count\x18\x02 \x01(\x05\x12\x14\n\x0c\x66\x61iled_count\x18\x03 \x01(\x05\x12\x35\n\tinstances\x18\x04 \x03(\x0b\x32\".heimdallr.dimse.v1.StoredInstance\x12=\n\x0cverification\x18\x05 \x01(\x0b\x32\'.heimdallr.dimse.v1.VerificationOutcome\x12\x1a\n\x12\x64\x65identified_count\x18\x06 \x01(\x05\x12\x12\n\nheld_count\x18\x07 \x01(\x05\"o\n\x13VerificationOutcome\x12\x10\n\x08verified\x18\x01 \x01(\x08\x12\x16\n\x0everified_count\x18\x02 \x01(\x05\x12 \n\x18\x66\x61iled_sop_instance_uids\x18\x03 \x03(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\"%\n\x03Key\x12\x0f\n\x07keyword\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"\xd9\x01\n\x12\x46indMatchesRequest\x12\x11\n\x07peer_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x12\x33\n\x05model\x18\x03 \x01(\x0e\x32$.heimdallr.dimse.v1.InformationModel\x12-\n\x05level\x18\x04 \x01(\x0e\x32\x1e.heimdallr.dimse.v1.QueryLevel\x12%\n\x04keys\x18\x05 \x03(\x0b\x32\x17.heimdallr.dimse.v1.Key\x12\r\n\x05limit\x18\x06 \x01(\x05\x42\x06\n\x04peer\"9\n\x13\x46indMatchesResponse\x12\x0f\n\x07matches\x18\x01 \x03(\t\x12\x11\n\ttruncated\x18\x02 \x01(\x08\"\xa7\x01\n\x0cRetrieveKeys\x12-\n\x05level\x18\x01 \x01(\x0e\x32\x1e.heimdallr.dimse.v1.QueryLevel\x12\x12\n\npatient_id\x18\x02 \x01(\t\x12\x1b\n\x13study_instance_uids\x18\x03 \x03(\t\x12\x1c\n\x14series_instance_uids\x18\x04 \x03(\t\x12\x19\n\x11sop_instance_uids\x18\x05 \x03(\t\"\xbb\x01\n\x14MoveInstancesRequest\x12\x11\n\x07peer_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x12\x33\n\x05model\x18\x03 \x01(\x0e\x32$.heimdallr.dimse.v1.InformationModel\x12.\n\x04keys\x18\x04 \x01(\x0b\x32 .heimdallr.dimse.v1.RetrieveKeys\x12\x13\n\x0b\x64\x65stination\x18\x05 \x01(\tB\x06\n\x04peer\"\x98\x01\n\x15MoveInstancesResponse\x12\x17\n\x0fremaining_count\x18\x01 \x01(\x05\x12\x17\n\x0f\x63ompleted_count\x18\x02 \x01(\x05\x12\x14\n\x0c\x66\x61iled_count\x18\x03 \x01(\x05\x12\x15\n\rwarning_count\x18\x04 \x01(\x05\x12 \n\x18\x66\x61iled_sop_instance_uids\x18\x05 \x03(\t\"\xbd\x01\n\x13GetInstancesRequest\x12\x11\n\x07peer_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x12\x33\n\x05model\x18\x03 \x01(\x0e\x32$.heimdallr.dimse.v1.InformationModel\x12.\n\x04keys\x18\x04 \x01(\x0b\x32 .heimdallr.dimse.v1.RetrieveKeys\x12\x16\n\x0esop_class_uids\x18\x05 \x03(\tB\x06\n\x04peer\"p\n\x14GetInstancesResponse\x12\x17\n\x0fremaining_count\x18\x01 \x01(\x05\x12\x14\n\x0cstored_count\x18\x02 \x01(\x05\x12\x13\n\x0bknown_count\x18\x03 \x01(\x05\x12\x14\n\x0c\x66\x61iled_count\x18\x04 \x01(\x05*a\n\x0cVerification\x12\x1c\n\x18VERIFICATION_UNSPECIFIED\x10\x00\x12\x16\n\x12VERIFICATION_COUNT\x10\x01\x12\x1b\n\x17VERIFICATION_COMMITMENT\x10\x02*\x99\x01\n\x0cStoreOutcome\x12\x1d\n\x19STORE_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n\x14STORE_OUTCOME_STORED\x10\x01\x12\x19\n\x15STORE_OUTCOME_WARNING\x10\x02\x12\x19\n\x15STORE_OUTCOME_REFUSED\x10\x03\x12\x1a\n\x16STORE_OUTCOME_NOT_SENT\x10\x04*\xa4\x01\n\x10InformationModel\x12!\n\x1dINFORMATION_MODEL_UNSPECIFIED\x10\x00\x12 \n\x1cINFORMATION_MODEL_STUDY_ROOT\x10\x01\x12\"\n\x1eINFORMATION_MODEL_PATIENT_ROOT\x10\x02\x12\'\n#INFORMATION_MODEL_MODALITY_WORKLIST\x10\x03*\x88\x01\n\nQueryLevel\x12\x1b\n\x17QUERY_LEVEL_UNSPECIFIED\x10\x00\x12\x17\n\x13QUERY_LEVEL_PATIENT\x10\x01\x12\x15\n\x11QUERY_LEVEL_STUDY\x10\x02\x12\x16\n\x12QUERY_LEVEL_SERIES\x10\x03\x12\x15\n\x11QUERY_LEVEL_IMAGE\x10\x04\x32\xc0\x04\n\x0c\x44imseService\x12\x62\n\x08\x45\x63hoPeer\x12#.heimdallr.dimse.v1.EchoPeerRequest\x1a$.heimdallr.dimse.v1.EchoPeerResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x14\xf0\xe0\x18\x13\x12v\n\x0eStoreInstances\x12).heimdallr.dimse.v1.StoreInstancesRequest\x1a*.heimdallr.dimse.v1.StoreInstancesResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x14\xf0\xe0\x18\x16\x30\x01\x12m\n\x0b\x46indMatches\x12&.heimdallr.dimse.v1.FindMatchesRequest\x1a\'.heimdallr.dimse.v1.FindMatchesResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x14\xf0\xe0\x18\x14\x30\x01\x12s\n\rMoveInstances\x12(.heimdallr.dimse.v1.MoveInstancesRequest\x1a).heimdallr.dimse.v1.MoveInstancesResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x14\xf0\xe0\x18\x15\x30\x01\x12p\n\x0cGetInstances\x12\'.heimdallr.dimse.v1.GetInstancesRequest\x1a(.heimdallr.dimse.v1.GetInstancesResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x14\xf0\xe0\x18\x15\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,42 +42,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DIMSESERVICE'].methods_by_name['MoveInstances']._serialized_options = b'\220\002\002\350\340\030\024\360\340\030\025'
   _globals['_DIMSESERVICE'].methods_by_name['GetInstances']._loaded_options = None
   _globals['_DIMSESERVICE'].methods_by_name['GetInstances']._serialized_options = b'\220\002\002\350\340\030\024\360\340\030\025'
-  _globals['_VERIFICATION']._serialized_start=2033
-  _globals['_VERIFICATION']._serialized_end=2130
-  _globals['_STOREOUTCOME']._serialized_start=2133
-  _globals['_STOREOUTCOME']._serialized_end=2286
-  _globals['_INFORMATIONMODEL']._serialized_start=2289
-  _globals['_INFORMATIONMODEL']._serialized_end=2453
-  _globals['_QUERYLEVEL']._serialized_start=2456
-  _globals['_QUERYLEVEL']._serialized_end=2592
+  _globals['_VERIFICATION']._serialized_start=2104
+  _globals['_VERIFICATION']._serialized_end=2201
+  _globals['_STOREOUTCOME']._serialized_start=2204
+  _globals['_STOREOUTCOME']._serialized_end=2357
+  _globals['_INFORMATIONMODEL']._serialized_start=2360
+  _globals['_INFORMATIONMODEL']._serialized_end=2524
+  _globals['_QUERYLEVEL']._serialized_start=2527
+  _globals['_QUERYLEVEL']._serialized_end=2663
   _globals['_ECHOPEERREQUEST']._serialized_start=97
   _globals['_ECHOPEERREQUEST']._serialized_end=157
   _globals['_ECHOPEERRESPONSE']._serialized_start=159
   _globals['_ECHOPEERRESPONSE']._serialized_end=231
   _globals['_STOREINSTANCESREQUEST']._serialized_start=234
-  _globals['_STOREINSTANCESREQUEST']._serialized_end=442
-  _globals['_STOREDINSTANCE']._serialized_start=444
-  _globals['_STOREDINSTANCE']._serialized_end=569
-  _globals['_STOREINSTANCESRESPONSE']._serialized_start=572
-  _globals['_STOREINSTANCESRESPONSE']._serialized_end=779
-  _globals['_VERIFICATIONOUTCOME']._serialized_start=781
-  _globals['_VERIFICATIONOUTCOME']._serialized_end=892
-  _globals['_KEY']._serialized_start=894
-  _globals['_KEY']._serialized_end=931
-  _globals['_FINDMATCHESREQUEST']._serialized_start=934
-  _globals['_FINDMATCHESREQUEST']._serialized_end=1151
-  _globals['_FINDMATCHESRESPONSE']._serialized_start=1153
-  _globals['_FINDMATCHESRESPONSE']._serialized_end=1210
-  _globals['_RETRIEVEKEYS']._serialized_start=1213
-  _globals['_RETRIEVEKEYS']._serialized_end=1380
-  _globals['_MOVEINSTANCESREQUEST']._serialized_start=1383
-  _globals['_MOVEINSTANCESREQUEST']._serialized_end=1570
-  _globals['_MOVEINSTANCESRESPONSE']._serialized_start=1573
-  _globals['_MOVEINSTANCESRESPONSE']._serialized_end=1725
-  _globals['_GETINSTANCESREQUEST']._serialized_start=1728
-  _globals['_GETINSTANCESREQUEST']._serialized_end=1917
-  _globals['_GETINSTANCESRESPONSE']._serialized_start=1919
-  _globals['_GETINSTANCESRESPONSE']._serialized_end=2031
-  _globals['_DIMSESERVICE']._serialized_start=2595
-  _globals['_DIMSESERVICE']._serialized_end=3171
+  _globals['_STOREINSTANCESREQUEST']._serialized_end=465
+  _globals['_STOREDINSTANCE']._serialized_start=467
+  _globals['_STOREDINSTANCE']._serialized_end=592
+  _globals['_STOREINSTANCESRESPONSE']._serialized_start=595
+  _globals['_STOREINSTANCESRESPONSE']._serialized_end=850
+  _globals['_VERIFICATIONOUTCOME']._serialized_start=852
+  _globals['_VERIFICATIONOUTCOME']._serialized_end=963
+  _globals['_KEY']._serialized_start=965
+  _globals['_KEY']._serialized_end=1002
+  _globals['_FINDMATCHESREQUEST']._serialized_start=1005
+  _globals['_FINDMATCHESREQUEST']._serialized_end=1222
+  _globals['_FINDMATCHESRESPONSE']._serialized_start=1224
+  _globals['_FINDMATCHESRESPONSE']._serialized_end=1281
+  _globals['_RETRIEVEKEYS']._serialized_start=1284
+  _globals['_RETRIEVEKEYS']._serialized_end=1451
+  _globals['_MOVEINSTANCESREQUEST']._serialized_start=1454
+  _globals['_MOVEINSTANCESREQUEST']._serialized_end=1641
+  _globals['_MOVEINSTANCESRESPONSE']._serialized_start=1644
+  _globals['_MOVEINSTANCESRESPONSE']._serialized_end=1796
+  _globals['_GETINSTANCESREQUEST']._serialized_start=1799
+  _globals['_GETINSTANCESREQUEST']._serialized_end=1988
+  _globals['_GETINSTANCESRESPONSE']._serialized_start=1990
+  _globals['_GETINSTANCESRESPONSE']._serialized_end=2102
+  _globals['_DIMSESERVICE']._serialized_start=2666
+  _globals['_DIMSESERVICE']._serialized_end=3242
 # @@protoc_insertion_point(module_scope)

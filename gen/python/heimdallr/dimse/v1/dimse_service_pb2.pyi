@@ -215,12 +215,15 @@ class StoreInstancesRequest(_message.Message):
     SERIES_INSTANCE_UIDS_FIELD_NUMBER: _builtins.int
     SOP_INSTANCE_UIDS_FIELD_NUMBER: _builtins.int
     VERIFICATION_FIELD_NUMBER: _builtins.int
+    RELEASED_ONLY_FIELD_NUMBER: _builtins.int
     peer_id: _builtins.str
     """Our id."""
     name: _builtins.str
     """Its name."""
     verification: Global___Verification.ValueType
     """How it is made sure that the peer has them."""
+    released_only: _builtins.bool
+    """To a peer outside: send what is released although other instances are held."""
     @_builtins.property
     def study_instance_uids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only these studies, at most 1,000: Study Instance UID (0020,000D)."""
@@ -242,10 +245,11 @@ class StoreInstancesRequest(_message.Message):
         series_instance_uids: _abc.Iterable[_builtins.str] | None = ...,
         sop_instance_uids: _abc.Iterable[_builtins.str] | None = ...,
         verification: Global___Verification.ValueType = ...,
+        released_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "peer", b"peer", "peer_id", b"peer_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "peer", b"peer", "peer_id", b"peer_id", "series_instance_uids", b"series_instance_uids", "sop_instance_uids", b"sop_instance_uids", "study_instance_uids", b"study_instance_uids", "verification", b"verification"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "peer", b"peer", "peer_id", b"peer_id", "released_only", b"released_only", "series_instance_uids", b"series_instance_uids", "sop_instance_uids", b"sop_instance_uids", "study_instance_uids", b"study_instance_uids", "verification", b"verification"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_peer: _TypeAlias = _typing.Literal["peer_id", "name"]  # noqa: Y015
     _WhichOneofArgType_peer: _TypeAlias = _typing.Literal["peer", b"peer"]  # noqa: Y015
@@ -298,12 +302,20 @@ class StoreInstancesResponse(_message.Message):
     FAILED_COUNT_FIELD_NUMBER: _builtins.int
     INSTANCES_FIELD_NUMBER: _builtins.int
     VERIFICATION_FIELD_NUMBER: _builtins.int
+    DEIDENTIFIED_COUNT_FIELD_NUMBER: _builtins.int
+    HELD_COUNT_FIELD_NUMBER: _builtins.int
     total_count: _builtins.int
     """Instances to send."""
     stored_count: _builtins.int
     """Instances that the peer has."""
     failed_count: _builtins.int
     """Instances that it has not and will not have."""
+    deidentified_count: _builtins.int
+    """To a peer outside: instances that are de-identified so far, held ones too."""
+    held_count: _builtins.int
+    """To a peer outside: instances that de-identification held; they are not
+    sent.
+    """
     @_builtins.property
     def instances(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoredInstance]:
         """Instances that were done since the last message, at most 200."""
@@ -320,10 +332,12 @@ class StoreInstancesResponse(_message.Message):
         failed_count: _builtins.int = ...,
         instances: _abc.Iterable[Global___StoredInstance] | None = ...,
         verification: Global___VerificationOutcome | None = ...,
+        deidentified_count: _builtins.int = ...,
+        held_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["verification", b"verification"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed_count", b"failed_count", "instances", b"instances", "stored_count", b"stored_count", "total_count", b"total_count", "verification", b"verification"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deidentified_count", b"deidentified_count", "failed_count", b"failed_count", "held_count", b"held_count", "instances", b"instances", "stored_count", b"stored_count", "total_count", b"total_count", "verification", b"verification"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

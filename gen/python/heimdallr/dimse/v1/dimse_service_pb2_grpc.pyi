@@ -53,7 +53,10 @@ class DimseServiceStub:
     refuses fails no other. An instance that it does not take as it is stored
     is sent in another transfer syntax, without loss. Idempotent as far as the
     peer is: it gets the same instances again.
-    Fails with ERROR_REASON_PEER_OUTSIDE unless the peer is inside.
+    A peer outside gets the copies that its de-identification project released,
+    under their new UIDs; what is not de-identified yet is, first.
+    Fails with ERROR_REASON_PEER_OUTSIDE for a peer outside without a project,
+    or with ERROR_REASON_NOT_RELEASED when something is held.
     """
     FindMatches: _grpc.UnaryStreamMultiCallable[_dimse_service_pb2.FindMatchesRequest, _dimse_service_pb2.FindMatchesResponse]
     """FindMatches queries the peer (C-FIND, PS3.4 C.4.1) and streams the matches
@@ -98,7 +101,10 @@ class DimseServiceAsyncStub(DimseServiceStub):
     refuses fails no other. An instance that it does not take as it is stored
     is sent in another transfer syntax, without loss. Idempotent as far as the
     peer is: it gets the same instances again.
-    Fails with ERROR_REASON_PEER_OUTSIDE unless the peer is inside.
+    A peer outside gets the copies that its de-identification project released,
+    under their new UIDs; what is not de-identified yet is, first.
+    Fails with ERROR_REASON_PEER_OUTSIDE for a peer outside without a project,
+    or with ERROR_REASON_NOT_RELEASED when something is held.
     """
     FindMatches: _aio.UnaryStreamMultiCallable[_dimse_service_pb2.FindMatchesRequest, _dimse_service_pb2.FindMatchesResponse]  # type: ignore[assignment]
     """FindMatches queries the peer (C-FIND, PS3.4 C.4.1) and streams the matches
@@ -152,7 +158,10 @@ class DimseServiceServicer(metaclass=_abc_1.ABCMeta):
         refuses fails no other. An instance that it does not take as it is stored
         is sent in another transfer syntax, without loss. Idempotent as far as the
         peer is: it gets the same instances again.
-        Fails with ERROR_REASON_PEER_OUTSIDE unless the peer is inside.
+        A peer outside gets the copies that its de-identification project released,
+        under their new UIDs; what is not de-identified yet is, first.
+        Fails with ERROR_REASON_PEER_OUTSIDE for a peer outside without a project,
+        or with ERROR_REASON_NOT_RELEASED when something is held.
         """
 
     @_abc_1.abstractmethod

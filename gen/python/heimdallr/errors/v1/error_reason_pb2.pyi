@@ -247,9 +247,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_DEIDENTIFICATION_NOT_FOUND: _ErrorReason.ValueType  # 42
     """No such de-identification, or nothing of it waits for a decision."""
     ERROR_REASON_NOT_RELEASED: _ErrorReason.ValueType  # 43
-    """De-identification held or refused it, so it stays inside."""
+    """De-identification held or refused it, so it stays inside.
+    Status: FAILED_PRECONDITION.
+
+    Metadata: `rule`; `field` of a text; `released_count` and `held_count` of
+    objects.
+    """
     ERROR_REASON_OCR_UNAVAILABLE: _ErrorReason.ValueType  # 44
-    """Pixels must be read and no OCR engine is installed."""
+    """Pixels must be read and no OCR engine is installed.
+    Status: FAILED_PRECONDITION.
+
+    Metadata: none.
+    """
     ERROR_REASON_DEID_KEY_UNAVAILABLE: _ErrorReason.ValueType  # 45
     """The key of a de-identification project is not at hand."""
     ERROR_REASON_REIDENTIFICATION_NOT_FOUND: _ErrorReason.ValueType  # 46
@@ -489,9 +498,18 @@ ERROR_REASON_DEID_PROJECT_EXISTS: ErrorReason.ValueType  # 41
 ERROR_REASON_DEIDENTIFICATION_NOT_FOUND: ErrorReason.ValueType  # 42
 """No such de-identification, or nothing of it waits for a decision."""
 ERROR_REASON_NOT_RELEASED: ErrorReason.ValueType  # 43
-"""De-identification held or refused it, so it stays inside."""
+"""De-identification held or refused it, so it stays inside.
+Status: FAILED_PRECONDITION.
+
+Metadata: `rule`; `field` of a text; `released_count` and `held_count` of
+objects.
+"""
 ERROR_REASON_OCR_UNAVAILABLE: ErrorReason.ValueType  # 44
-"""Pixels must be read and no OCR engine is installed."""
+"""Pixels must be read and no OCR engine is installed.
+Status: FAILED_PRECONDITION.
+
+Metadata: none.
+"""
 ERROR_REASON_DEID_KEY_UNAVAILABLE: ErrorReason.ValueType  # 45
 """The key of a de-identification project is not at hand."""
 ERROR_REASON_REIDENTIFICATION_NOT_FOUND: ErrorReason.ValueType  # 46

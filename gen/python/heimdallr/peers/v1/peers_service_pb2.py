@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from heimdallr.access.v1 import options_pb2 as heimdallr_dot_access_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&heimdallr/peers/v1/peers_service.proto\x12\x12heimdallr.peers.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!heimdallr/access/v1/options.proto\"\x95\x01\n\x0c\x44imseAddress\x12\x10\n\x08\x61\x65_title\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\x12\x0c\n\x04port\x18\x03 \x01(\x05\x12\x18\n\x10\x63\x61lling_ae_title\x18\x04 \x01(\t\x12\x0b\n\x03tls\x18\x05 \x01(\x08\x12\x12\n\ntls_ca_pem\x18\x06 \x01(\t\x12\x1c\n\x14transfer_syntax_uids\x18\x07 \x03(\t\"2\n\x0f\x44icomWebAddress\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x12\n\ntls_ca_pem\x18\x02 \x01(\t\"~\n\x0fPeerCredentials\x12\x11\n\tuser_name\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x14\n\x0c\x62\x65\x61rer_token\x18\x03 \x01(\t\x12\x1b\n\x13tls_certificate_pem\x18\x04 \x01(\t\x12\x13\n\x0btls_key_pem\x18\x05 \x01(\t\"\xe2\x01\n\x08PeerSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x31\n\ntrust_zone\x18\x02 \x01(\x0e\x32\x1d.heimdallr.peers.v1.TrustZone\x12/\n\x05\x64imse\x18\x03 \x01(\x0b\x32 .heimdallr.peers.v1.DimseAddress\x12\x35\n\x08\x64icomweb\x18\x04 \x01(\x0b\x32#.heimdallr.peers.v1.DicomWebAddress\x12\x18\n\x10move_destination\x18\x05 \x01(\x08\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\"\xff\x01\n\x04Peer\x12\x0f\n\x07peer_id\x18\x01 \x01(\t\x12*\n\x04spec\x18\x02 \x01(\x0b\x32\x1c.heimdallr.peers.v1.PeerSpec\x12\x12\n\nhas_secret\x18\x03 \x01(\x08\x12\x17\n\x0fhas_certificate\x18\x04 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x05tests\x18\x07 \x03(\x0b\x32\x1c.heimdallr.peers.v1.PeerTest\"x\n\x08PeerTest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x11\n\tsucceeded\x18\x02 \x01(\x08\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x13\n\x0b\x64uration_ms\x18\x05 \x01(\x05\"\x12\n\x10ListPeersRequest\"<\n\x11ListPeersResponse\x12\'\n\x05peers\x18\x01 \x03(\x0b\x32\x18.heimdallr.peers.v1.Peer\";\n\x0eGetPeerRequest\x12\x11\n\x07peer_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x42\x06\n\x04peer\"9\n\x0fGetPeerResponse\x12&\n\x04peer\x18\x01 \x01(\x0b\x32\x18.heimdallr.peers.v1.Peer\"y\n\x11\x43reatePeerRequest\x12*\n\x04spec\x18\x01 \x01(\x0b\x32\x1c.heimdallr.peers.v1.PeerSpec\x12\x38\n\x0b\x63redentials\x18\x02 \x01(\x0b\x32#.heimdallr.peers.v1.PeerCredentials\"<\n\x12\x43reatePeerResponse\x12&\n\x04peer\x18\x01 \x01(\x0b\x32\x18.heimdallr.peers.v1.Peer\"\x8a\x01\n\x11UpdatePeerRequest\x12\x0f\n\x07peer_id\x18\x01 \x01(\t\x12*\n\x04spec\x18\x02 \x01(\x0b\x32\x1c.heimdallr.peers.v1.PeerSpec\x12\x38\n\x0b\x63redentials\x18\x03 \x01(\x0b\x32#.heimdallr.peers.v1.PeerCredentials\"<\n\x12UpdatePeerResponse\x12&\n\x04peer\x18\x01 \x01(\x0b\x32\x18.heimdallr.peers.v1.Peer\"$\n\x11\x44\x65letePeerRequest\x12\x0f\n\x07peer_id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65letePeerResponse\"S\n\x12ResolvePeerRequest\x12\x11\n\x07peer_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x12\x12\n\x08\x61\x65_title\x18\x03 \x01(\tH\x00\x42\x06\n\x04peer\"w\n\x13ResolvePeerResponse\x12&\n\x04peer\x18\x01 \x01(\x0b\x32\x18.heimdallr.peers.v1.Peer\x12\x38\n\x0b\x63redentials\x18\x02 \x01(\x0b\x32#.heimdallr.peers.v1.PeerCredentials\"T\n\x15RecordPeerTestRequest\x12\x0f\n\x07peer_id\x18\x01 \x01(\t\x12*\n\x04test\x18\x02 \x01(\x0b\x32\x1c.heimdallr.peers.v1.PeerTest\"\x18\n\x16RecordPeerTestResponse*V\n\tTrustZone\x12\x1a\n\x16TRUST_ZONE_UNSPECIFIED\x10\x00\x12\x15\n\x11TRUST_ZONE_INSIDE\x10\x01\x12\x16\n\x12TRUST_ZONE_OUTSIDE\x10\x02\x32\xf4\x05\n\x0cPeersService\x12\x65\n\tListPeers\x12$.heimdallr.peers.v1.ListPeersRequest\x1a%.heimdallr.peers.v1.ListPeersResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x11\xf0\xe0\x18\x01\x12_\n\x07GetPeer\x12\".heimdallr.peers.v1.GetPeerRequest\x1a#.heimdallr.peers.v1.GetPeerResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x11\xf0\xe0\x18\x01\x12\x65\n\nCreatePeer\x12%.heimdallr.peers.v1.CreatePeerRequest\x1a&.heimdallr.peers.v1.CreatePeerResponse\"\x08\xe8\xe0\x18\x12\xf0\xe0\x18\x11\x12h\n\nUpdatePeer\x12%.heimdallr.peers.v1.UpdatePeerRequest\x1a&.heimdallr.peers.v1.UpdatePeerResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x12\xf0\xe0\x18\x11\x12h\n\nDeletePeer\x12%.heimdallr.peers.v1.DeletePeerRequest\x1a&.heimdallr.peers.v1.DeletePeerResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x12\xf0\xe0\x18\x11\x12k\n\x0bResolvePeer\x12&.heimdallr.peers.v1.ResolvePeerRequest\x1a\'.heimdallr.peers.v1.ResolvePeerResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x13\xf0\xe0\x18\x12\x12t\n\x0eRecordPeerTest\x12).heimdallr.peers.v1.RecordPeerTestRequest\x1a*.heimdallr.peers.v1.RecordPeerTestResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x13\xf0\xe0\x18\x13\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&heimdallr/peers/v1/peers_service.proto\x12\x12heimdallr.peers.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!heimdallr/access/v1/options.proto\"\x95\x01\n\x0c\x44imseAddress\x12\x10\n\x08\x61\x65_title\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\x12\x0c\n\x04port\x18\x03 \x01(\x05\x12\x18\n\x10\x63\x61lling_ae_title\x18\x04 \x01(\t\x12\x0b\n\x03tls\x18\x05 \x01(\x08\x12\x12\n\ntls_ca_pem\x18\x06 \x01(\t\x12\x1c\n\x14transfer_syntax_uids\x18\x07 \x03(\t\"2\n\x0f\x44icomWebAddress\x12\x0b\n\x03url\x18\x01 \x01(\t\x12\x12\n\ntls_ca_pem\x18\x02 \x01(\t\"~\n\x0fPeerCredentials\x12\x11\n\tuser_name\x18\x01 \x01(\t\x12\x10\n\x08password\x18\x02 \x01(\t\x12\x14\n\x0c\x62\x65\x61rer_token\x18\x03 \x01(\t\x12\x1b\n\x13tls_certificate_pem\x18\x04 \x01(\t\x12\x13\n\x0btls_key_pem\x18\x05 \x01(\t\"\xfb\x01\n\x08PeerSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x31\n\ntrust_zone\x18\x02 \x01(\x0e\x32\x1d.heimdallr.peers.v1.TrustZone\x12/\n\x05\x64imse\x18\x03 \x01(\x0b\x32 .heimdallr.peers.v1.DimseAddress\x12\x35\n\x08\x64icomweb\x18\x04 \x01(\x0b\x32#.heimdallr.peers.v1.DicomWebAddress\x12\x18\n\x10move_destination\x18\x05 \x01(\x08\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\x12\x17\n\x0f\x64\x65id_project_id\x18\x07 \x01(\t\"\xff\x01\n\x04Peer\x12\x0f\n\x07peer_id\x18\x01 \x01(\t\x12*\n\x04spec\x18\x02 \x01(\x0b\x32\x1c.heimdallr.peers.v1.PeerSpec\x12\x12\n\nhas_secret\x18\x03 \x01(\x08\x12\x17\n\x0fhas_certificate\x18\x04 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x05tests\x18\x07 \x03(\x0b\x32\x1c.heimdallr.peers.v1.PeerTest\"x\n\x08PeerTest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x11\n\tsucceeded\x18\x02 \x01(\x08\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04text\x18\x04 \x01(\t\x12\x13\n\x0b\x64uration_ms\x18\x05 \x01(\x05\"\x12\n\x10ListPeersRequest\"<\n\x11ListPeersResponse\x12\'\n\x05peers\x18\x01 \x03(\x0b\x32\x18.heimdallr.peers.v1.Peer\";\n\x0eGetPeerRequest\x12\x11\n\x07peer_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x42\x06\n\x04peer\"9\n\x0fGetPeerResponse\x12&\n\x04peer\x18\x01 \x01(\x0b\x32\x18.heimdallr.peers.v1.Peer\"y\n\x11\x43reatePeerRequest\x12*\n\x04spec\x18\x01 \x01(\x0b\x32\x1c.heimdallr.peers.v1.PeerSpec\x12\x38\n\x0b\x63redentials\x18\x02 \x01(\x0b\x32#.heimdallr.peers.v1.PeerCredentials\"<\n\x12\x43reatePeerResponse\x12&\n\x04peer\x18\x01 \x01(\x0b\x32\x18.heimdallr.peers.v1.Peer\"\x8a\x01\n\x11UpdatePeerRequest\x12\x0f\n\x07peer_id\x18\x01 \x01(\t\x12*\n\x04spec\x18\x02 \x01(\x0b\x32\x1c.heimdallr.peers.v1.PeerSpec\x12\x38\n\x0b\x63redentials\x18\x03 \x01(\x0b\x32#.heimdallr.peers.v1.PeerCredentials\"<\n\x12UpdatePeerResponse\x12&\n\x04peer\x18\x01 \x01(\x0b\x32\x18.heimdallr.peers.v1.Peer\"$\n\x11\x44\x65letePeerRequest\x12\x0f\n\x07peer_id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65letePeerResponse\"S\n\x12ResolvePeerRequest\x12\x11\n\x07peer_id\x18\x01 \x01(\tH\x00\x12\x0e\n\x04name\x18\x02 \x01(\tH\x00\x12\x12\n\x08\x61\x65_title\x18\x03 \x01(\tH\x00\x42\x06\n\x04peer\"w\n\x13ResolvePeerResponse\x12&\n\x04peer\x18\x01 \x01(\x0b\x32\x18.heimdallr.peers.v1.Peer\x12\x38\n\x0b\x63redentials\x18\x02 \x01(\x0b\x32#.heimdallr.peers.v1.PeerCredentials\"T\n\x15RecordPeerTestRequest\x12\x0f\n\x07peer_id\x18\x01 \x01(\t\x12*\n\x04test\x18\x02 \x01(\x0b\x32\x1c.heimdallr.peers.v1.PeerTest\"\x18\n\x16RecordPeerTestResponse*V\n\tTrustZone\x12\x1a\n\x16TRUST_ZONE_UNSPECIFIED\x10\x00\x12\x15\n\x11TRUST_ZONE_INSIDE\x10\x01\x12\x16\n\x12TRUST_ZONE_OUTSIDE\x10\x02\x32\xf4\x05\n\x0cPeersService\x12\x65\n\tListPeers\x12$.heimdallr.peers.v1.ListPeersRequest\x1a%.heimdallr.peers.v1.ListPeersResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x11\xf0\xe0\x18\x01\x12_\n\x07GetPeer\x12\".heimdallr.peers.v1.GetPeerRequest\x1a#.heimdallr.peers.v1.GetPeerResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x11\xf0\xe0\x18\x01\x12\x65\n\nCreatePeer\x12%.heimdallr.peers.v1.CreatePeerRequest\x1a&.heimdallr.peers.v1.CreatePeerResponse\"\x08\xe8\xe0\x18\x12\xf0\xe0\x18\x11\x12h\n\nUpdatePeer\x12%.heimdallr.peers.v1.UpdatePeerRequest\x1a&.heimdallr.peers.v1.UpdatePeerResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x12\xf0\xe0\x18\x11\x12h\n\nDeletePeer\x12%.heimdallr.peers.v1.DeletePeerRequest\x1a&.heimdallr.peers.v1.DeletePeerResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x12\xf0\xe0\x18\x11\x12k\n\x0bResolvePeer\x12&.heimdallr.peers.v1.ResolvePeerRequest\x1a\'.heimdallr.peers.v1.ResolvePeerResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x13\xf0\xe0\x18\x12\x12t\n\x0eRecordPeerTest\x12).heimdallr.peers.v1.RecordPeerTestRequest\x1a*.heimdallr.peers.v1.RecordPeerTestResponse\"\x0b\x90\x02\x02\xe8\xe0\x18\x13\xf0\xe0\x18\x13\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,8 +47,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PEERSSERVICE'].methods_by_name['ResolvePeer']._serialized_options = b'\220\002\001\350\340\030\023\360\340\030\022'
   _globals['_PEERSSERVICE'].methods_by_name['RecordPeerTest']._loaded_options = None
   _globals['_PEERSSERVICE'].methods_by_name['RecordPeerTest']._serialized_options = b'\220\002\002\350\340\030\023\360\340\030\023'
-  _globals['_TRUSTZONE']._serialized_start=2039
-  _globals['_TRUSTZONE']._serialized_end=2125
+  _globals['_TRUSTZONE']._serialized_start=2064
+  _globals['_TRUSTZONE']._serialized_end=2150
   _globals['_DIMSEADDRESS']._serialized_start=131
   _globals['_DIMSEADDRESS']._serialized_end=280
   _globals['_DICOMWEBADDRESS']._serialized_start=282
@@ -56,39 +56,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PEERCREDENTIALS']._serialized_start=334
   _globals['_PEERCREDENTIALS']._serialized_end=460
   _globals['_PEERSPEC']._serialized_start=463
-  _globals['_PEERSPEC']._serialized_end=689
-  _globals['_PEER']._serialized_start=692
-  _globals['_PEER']._serialized_end=947
-  _globals['_PEERTEST']._serialized_start=949
-  _globals['_PEERTEST']._serialized_end=1069
-  _globals['_LISTPEERSREQUEST']._serialized_start=1071
-  _globals['_LISTPEERSREQUEST']._serialized_end=1089
-  _globals['_LISTPEERSRESPONSE']._serialized_start=1091
-  _globals['_LISTPEERSRESPONSE']._serialized_end=1151
-  _globals['_GETPEERREQUEST']._serialized_start=1153
-  _globals['_GETPEERREQUEST']._serialized_end=1212
-  _globals['_GETPEERRESPONSE']._serialized_start=1214
-  _globals['_GETPEERRESPONSE']._serialized_end=1271
-  _globals['_CREATEPEERREQUEST']._serialized_start=1273
-  _globals['_CREATEPEERREQUEST']._serialized_end=1394
-  _globals['_CREATEPEERRESPONSE']._serialized_start=1396
-  _globals['_CREATEPEERRESPONSE']._serialized_end=1456
-  _globals['_UPDATEPEERREQUEST']._serialized_start=1459
-  _globals['_UPDATEPEERREQUEST']._serialized_end=1597
-  _globals['_UPDATEPEERRESPONSE']._serialized_start=1599
-  _globals['_UPDATEPEERRESPONSE']._serialized_end=1659
-  _globals['_DELETEPEERREQUEST']._serialized_start=1661
-  _globals['_DELETEPEERREQUEST']._serialized_end=1697
-  _globals['_DELETEPEERRESPONSE']._serialized_start=1699
-  _globals['_DELETEPEERRESPONSE']._serialized_end=1719
-  _globals['_RESOLVEPEERREQUEST']._serialized_start=1721
-  _globals['_RESOLVEPEERREQUEST']._serialized_end=1804
-  _globals['_RESOLVEPEERRESPONSE']._serialized_start=1806
-  _globals['_RESOLVEPEERRESPONSE']._serialized_end=1925
-  _globals['_RECORDPEERTESTREQUEST']._serialized_start=1927
-  _globals['_RECORDPEERTESTREQUEST']._serialized_end=2011
-  _globals['_RECORDPEERTESTRESPONSE']._serialized_start=2013
-  _globals['_RECORDPEERTESTRESPONSE']._serialized_end=2037
-  _globals['_PEERSSERVICE']._serialized_start=2128
-  _globals['_PEERSSERVICE']._serialized_end=2884
+  _globals['_PEERSPEC']._serialized_end=714
+  _globals['_PEER']._serialized_start=717
+  _globals['_PEER']._serialized_end=972
+  _globals['_PEERTEST']._serialized_start=974
+  _globals['_PEERTEST']._serialized_end=1094
+  _globals['_LISTPEERSREQUEST']._serialized_start=1096
+  _globals['_LISTPEERSREQUEST']._serialized_end=1114
+  _globals['_LISTPEERSRESPONSE']._serialized_start=1116
+  _globals['_LISTPEERSRESPONSE']._serialized_end=1176
+  _globals['_GETPEERREQUEST']._serialized_start=1178
+  _globals['_GETPEERREQUEST']._serialized_end=1237
+  _globals['_GETPEERRESPONSE']._serialized_start=1239
+  _globals['_GETPEERRESPONSE']._serialized_end=1296
+  _globals['_CREATEPEERREQUEST']._serialized_start=1298
+  _globals['_CREATEPEERREQUEST']._serialized_end=1419
+  _globals['_CREATEPEERRESPONSE']._serialized_start=1421
+  _globals['_CREATEPEERRESPONSE']._serialized_end=1481
+  _globals['_UPDATEPEERREQUEST']._serialized_start=1484
+  _globals['_UPDATEPEERREQUEST']._serialized_end=1622
+  _globals['_UPDATEPEERRESPONSE']._serialized_start=1624
+  _globals['_UPDATEPEERRESPONSE']._serialized_end=1684
+  _globals['_DELETEPEERREQUEST']._serialized_start=1686
+  _globals['_DELETEPEERREQUEST']._serialized_end=1722
+  _globals['_DELETEPEERRESPONSE']._serialized_start=1724
+  _globals['_DELETEPEERRESPONSE']._serialized_end=1744
+  _globals['_RESOLVEPEERREQUEST']._serialized_start=1746
+  _globals['_RESOLVEPEERREQUEST']._serialized_end=1829
+  _globals['_RESOLVEPEERRESPONSE']._serialized_start=1831
+  _globals['_RESOLVEPEERRESPONSE']._serialized_end=1950
+  _globals['_RECORDPEERTESTREQUEST']._serialized_start=1952
+  _globals['_RECORDPEERTESTREQUEST']._serialized_end=2036
+  _globals['_RECORDPEERTESTRESPONSE']._serialized_start=2038
+  _globals['_RECORDPEERTESTRESPONSE']._serialized_end=2062
+  _globals['_PEERSSERVICE']._serialized_start=2153
+  _globals['_PEERSSERVICE']._serialized_end=2909
 # @@protoc_insertion_point(module_scope)

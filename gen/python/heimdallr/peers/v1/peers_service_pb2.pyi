@@ -172,6 +172,7 @@ class PeerSpec(_message.Message):
     DICOMWEB_FIELD_NUMBER: _builtins.int
     MOVE_DESTINATION_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
+    DEID_PROJECT_ID_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name that people use, unique, 1 to 64 characters."""
     trust_zone: Global___TrustZone.ValueType
@@ -180,6 +181,10 @@ class PeerSpec(_message.Message):
     """Whether C-MOVE of others may send to it. Needs `dimse`."""
     description: _builtins.str
     """Notes for people, at most 1,000 characters."""
+    deid_project_id: _builtins.str
+    """De-identification project whose released copies go to the peer, UUIDv7, of
+    a peer outside; empty means that nothing goes there.
+    """
     @_builtins.property
     def dimse(self) -> Global___DimseAddress:
         """Where it speaks DIMSE; absent when it does not."""
@@ -197,10 +202,11 @@ class PeerSpec(_message.Message):
         dicomweb: Global___DicomWebAddress | None = ...,
         move_destination: _builtins.bool = ...,
         description: _builtins.str = ...,
+        deid_project_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["dicomweb", b"dicomweb", "dimse", b"dimse"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "dicomweb", b"dicomweb", "dimse", b"dimse", "move_destination", b"move_destination", "name", b"name", "trust_zone", b"trust_zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["deid_project_id", b"deid_project_id", "description", b"description", "dicomweb", b"dicomweb", "dimse", b"dimse", "move_destination", b"move_destination", "name", b"name", "trust_zone", b"trust_zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

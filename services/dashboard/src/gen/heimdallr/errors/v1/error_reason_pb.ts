@@ -422,6 +422,10 @@ export enum ErrorReason {
 
   /**
    * De-identification held or refused it, so it stays inside.
+   * Status: FAILED_PRECONDITION.
+   *
+   * Metadata: `rule`; `field` of a text; `released_count` and `held_count` of
+   * objects.
    *
    * @generated from enum value: ERROR_REASON_NOT_RELEASED = 43;
    */
@@ -429,6 +433,9 @@ export enum ErrorReason {
 
   /**
    * Pixels must be read and no OCR engine is installed.
+   * Status: FAILED_PRECONDITION.
+   *
+   * Metadata: none.
    *
    * @generated from enum value: ERROR_REASON_OCR_UNAVAILABLE = 44;
    */
