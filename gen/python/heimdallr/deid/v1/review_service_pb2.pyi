@@ -79,6 +79,38 @@ DECISION_REJECT: Decision.ValueType  # 2
 """It stays inside."""
 Global___Decision: _TypeAlias = Decision  # noqa: Y015
 
+class _ReleaseState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReleaseStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReleaseState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RELEASE_STATE_UNSPECIFIED: _ReleaseState.ValueType  # 0
+    """Never returned."""
+    RELEASE_STATE_NOT_BEGUN: _ReleaseState.ValueType  # 1
+    """Nobody asked for it, or not for every series; see StartDeidentification."""
+    RELEASE_STATE_RUNNING: _ReleaseState.ValueType  # 2
+    """Work on it waits or runs, or the study still arrives."""
+    RELEASE_STATE_HELD: _ReleaseState.ValueType  # 3
+    """A person is needed: objects wait for a decision, or a stage stopped."""
+    RELEASE_STATE_COMPLETE: _ReleaseState.ValueType  # 4
+    """Every object is released or rejected."""
+
+class ReleaseState(_ReleaseState, metaclass=_ReleaseStateEnumTypeWrapper):
+    """ReleaseState is how far a study is from going outside."""
+
+RELEASE_STATE_UNSPECIFIED: ReleaseState.ValueType  # 0
+"""Never returned."""
+RELEASE_STATE_NOT_BEGUN: ReleaseState.ValueType  # 1
+"""Nobody asked for it, or not for every series; see StartDeidentification."""
+RELEASE_STATE_RUNNING: ReleaseState.ValueType  # 2
+"""Work on it waits or runs, or the study still arrives."""
+RELEASE_STATE_HELD: ReleaseState.ValueType  # 3
+"""A person is needed: objects wait for a decision, or a stage stopped."""
+RELEASE_STATE_COMPLETE: ReleaseState.ValueType  # 4
+"""Every object is released or rejected."""
+Global___ReleaseState: _TypeAlias = ReleaseState  # noqa: Y015
+
 @_typing.final
 class Deidentification(_message.Message):
     """Deidentification is a series that was de-identified for a project."""
@@ -608,3 +640,123 @@ class AddRuleResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AddRuleResponse: _TypeAlias = AddRuleResponse  # noqa: Y015
+
+@_typing.final
+class ListReleasedRequest(_message.Message):
+    """ListReleasedRequest is the request for ListReleased."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECT_ID_FIELD_NUMBER: _builtins.int
+    STUDY_ID_FIELD_NUMBER: _builtins.int
+    SERIES_IDS_FIELD_NUMBER: _builtins.int
+    project_id: _builtins.str
+    """The project, UUIDv7."""
+    study_id: _builtins.str
+    """Our id of the study."""
+    @_builtins.property
+    def series_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Series of it, by our ids; all when empty."""
+
+    def __init__(
+        self,
+        *,
+        project_id: _builtins.str = ...,
+        study_id: _builtins.str = ...,
+        series_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["project_id", b"project_id", "series_ids", b"series_ids", "study_id", b"study_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReleasedRequest: _TypeAlias = ListReleasedRequest  # noqa: Y015
+
+@_typing.final
+class ReleasedObject(_message.Message):
+    """ReleasedObject is an object that may go outside."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    SERIES_ID_FIELD_NUMBER: _builtins.int
+    RELEASED_FIELD_NUMBER: _builtins.int
+    SOP_CLASS_UID_FIELD_NUMBER: _builtins.int
+    SOP_INSTANCE_UID_FIELD_NUMBER: _builtins.int
+    SERIES_INSTANCE_UID_FIELD_NUMBER: _builtins.int
+    STUDY_INSTANCE_UID_FIELD_NUMBER: _builtins.int
+    instance_id: _builtins.str
+    """Our id of the instance it was made of."""
+    series_id: _builtins.str
+    """Our id of the series that instance belongs to."""
+    sop_class_uid: _builtins.str
+    """Its SOP Class UID (0008,0016)."""
+    sop_instance_uid: _builtins.str
+    """Its new SOP Instance UID (0008,0018)."""
+    series_instance_uid: _builtins.str
+    """Its new Series Instance UID (0020,000E)."""
+    study_instance_uid: _builtins.str
+    """Its new Study Instance UID (0020,000D)."""
+    @_builtins.property
+    def released(self) -> _blob_ref_pb2.BlobRef:
+        """Its DICOM file."""
+
+    def __init__(
+        self,
+        *,
+        instance_id: _builtins.str = ...,
+        series_id: _builtins.str = ...,
+        released: _blob_ref_pb2.BlobRef | None = ...,
+        sop_class_uid: _builtins.str = ...,
+        sop_instance_uid: _builtins.str = ...,
+        series_instance_uid: _builtins.str = ...,
+        study_instance_uid: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["released", b"released"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance_id", b"instance_id", "released", b"released", "series_id", b"series_id", "series_instance_uid", b"series_instance_uid", "sop_class_uid", b"sop_class_uid", "sop_instance_uid", b"sop_instance_uid", "study_instance_uid", b"study_instance_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleasedObject: _TypeAlias = ReleasedObject  # noqa: Y015
+
+@_typing.final
+class ListReleasedResponse(_message.Message):
+    """ListReleasedResponse is one message of the stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    RELEASED_COUNT_FIELD_NUMBER: _builtins.int
+    HELD_COUNT_FIELD_NUMBER: _builtins.int
+    REJECTED_COUNT_FIELD_NUMBER: _builtins.int
+    OBJECTS_FIELD_NUMBER: _builtins.int
+    state: Global___ReleaseState.ValueType
+    """The state; the same in each message."""
+    released_count: _builtins.int
+    """Objects released, of all."""
+    held_count: _builtins.int
+    """Objects that wait for a decision."""
+    rejected_count: _builtins.int
+    """Objects that a person rejected; they stay inside."""
+    @_builtins.property
+    def objects(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReleasedObject]:
+        """Empty in the first message, then at most 1,000."""
+
+    def __init__(
+        self,
+        *,
+        state: Global___ReleaseState.ValueType = ...,
+        released_count: _builtins.int = ...,
+        held_count: _builtins.int = ...,
+        rejected_count: _builtins.int = ...,
+        objects: _abc.Iterable[Global___ReleasedObject] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held_count", b"held_count", "objects", b"objects", "rejected_count", b"rejected_count", "released_count", b"released_count", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListReleasedResponse: _TypeAlias = ListReleasedResponse  # noqa: Y015

@@ -71,6 +71,11 @@ class DeidReviewServiceStub:
                 request_serializer=heimdallr_dot_deid_dot_v1_dot_review__service__pb2.AddRuleRequest.SerializeToString,
                 response_deserializer=heimdallr_dot_deid_dot_v1_dot_review__service__pb2.AddRuleResponse.FromString,
                 _registered_method=True)
+        self.ListReleased = channel.unary_stream(
+                '/heimdallr.deid.v1.DeidReviewService/ListReleased',
+                request_serializer=heimdallr_dot_deid_dot_v1_dot_review__service__pb2.ListReleasedRequest.SerializeToString,
+                response_deserializer=heimdallr_dot_deid_dot_v1_dot_review__service__pb2.ListReleasedResponse.FromString,
+                _registered_method=True)
 
 
 class DeidReviewServiceServicer:
@@ -141,6 +146,18 @@ class DeidReviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListReleased(self, request, context):
+        """ListReleased tells whether a study may go outside for a project, and as
+        what. The first message of the stream carries the state; when that is
+        complete, the objects follow in batches, by series and instance number.
+        Whoever sends it outside sends these bytes and nothing else.
+        Fails with ERROR_REASON_STUDY_NOT_FOUND, ERROR_REASON_SERIES_NOT_FOUND or
+        ERROR_REASON_DEID_PROJECT_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DeidReviewServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -178,6 +195,11 @@ def add_DeidReviewServiceServicer_to_server(servicer, server):
                     servicer.AddRule,
                     request_deserializer=heimdallr_dot_deid_dot_v1_dot_review__service__pb2.AddRuleRequest.FromString,
                     response_serializer=heimdallr_dot_deid_dot_v1_dot_review__service__pb2.AddRuleResponse.SerializeToString,
+            ),
+            'ListReleased': grpc.unary_stream_rpc_method_handler(
+                    servicer.ListReleased,
+                    request_deserializer=heimdallr_dot_deid_dot_v1_dot_review__service__pb2.ListReleasedRequest.FromString,
+                    response_serializer=heimdallr_dot_deid_dot_v1_dot_review__service__pb2.ListReleasedResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -371,6 +393,33 @@ class DeidReviewService:
             '/heimdallr.deid.v1.DeidReviewService/AddRule',
             heimdallr_dot_deid_dot_v1_dot_review__service__pb2.AddRuleRequest.SerializeToString,
             heimdallr_dot_deid_dot_v1_dot_review__service__pb2.AddRuleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListReleased(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/heimdallr.deid.v1.DeidReviewService/ListReleased',
+            heimdallr_dot_deid_dot_v1_dot_review__service__pb2.ListReleasedRequest.SerializeToString,
+            heimdallr_dot_deid_dot_v1_dot_review__service__pb2.ListReleasedResponse.FromString,
             options,
             channel_credentials,
             insecure,

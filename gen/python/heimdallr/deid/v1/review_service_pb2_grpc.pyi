@@ -70,6 +70,14 @@ class DeidReviewServiceStub:
     Fails with ERROR_REASON_INVALID_FIELD or
     ERROR_REASON_DEID_PROJECT_NOT_FOUND.
     """
+    ListReleased: _grpc.UnaryStreamMultiCallable[_review_service_pb2.ListReleasedRequest, _review_service_pb2.ListReleasedResponse]
+    """ListReleased tells whether a study may go outside for a project, and as
+    what. The first message of the stream carries the state; when that is
+    complete, the objects follow in batches, by series and instance number.
+    Whoever sends it outside sends these bytes and nothing else.
+    Fails with ERROR_REASON_STUDY_NOT_FOUND, ERROR_REASON_SERIES_NOT_FOUND or
+    ERROR_REASON_DEID_PROJECT_NOT_FOUND.
+    """
 
 @_typing.type_check_only
 class DeidReviewServiceAsyncStub(DeidReviewServiceStub):
@@ -111,6 +119,14 @@ class DeidReviewServiceAsyncStub(DeidReviewServiceStub):
     AddRule: _aio.UnaryUnaryMultiCallable[_review_service_pb2.AddRuleRequest, _review_service_pb2.AddRuleResponse]  # type: ignore[assignment]
     """AddRule adds a rule to a project and de-identifies again what it held.
     Fails with ERROR_REASON_INVALID_FIELD or
+    ERROR_REASON_DEID_PROJECT_NOT_FOUND.
+    """
+    ListReleased: _aio.UnaryStreamMultiCallable[_review_service_pb2.ListReleasedRequest, _review_service_pb2.ListReleasedResponse]  # type: ignore[assignment]
+    """ListReleased tells whether a study may go outside for a project, and as
+    what. The first message of the stream carries the state; when that is
+    complete, the objects follow in batches, by series and instance number.
+    Whoever sends it outside sends these bytes and nothing else.
+    Fails with ERROR_REASON_STUDY_NOT_FOUND, ERROR_REASON_SERIES_NOT_FOUND or
     ERROR_REASON_DEID_PROJECT_NOT_FOUND.
     """
 
@@ -193,6 +209,20 @@ class DeidReviewServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_review_service_pb2.AddRuleResponse, _abc.Awaitable[_review_service_pb2.AddRuleResponse]]:
         """AddRule adds a rule to a project and de-identifies again what it held.
         Fails with ERROR_REASON_INVALID_FIELD or
+        ERROR_REASON_DEID_PROJECT_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListReleased(
+        self,
+        request: _review_service_pb2.ListReleasedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_review_service_pb2.ListReleasedResponse], _abc.AsyncIterator[_review_service_pb2.ListReleasedResponse]]:
+        """ListReleased tells whether a study may go outside for a project, and as
+        what. The first message of the stream carries the state; when that is
+        complete, the objects follow in batches, by series and instance number.
+        Whoever sends it outside sends these bytes and nothing else.
+        Fails with ERROR_REASON_STUDY_NOT_FOUND, ERROR_REASON_SERIES_NOT_FOUND or
         ERROR_REASON_DEID_PROJECT_NOT_FOUND.
         """
 

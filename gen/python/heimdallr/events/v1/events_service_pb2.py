@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from heimdallr.access.v1 import options_pb2 as heimdallr_dot_access_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(heimdallr/events/v1/events_service.proto\x12\x13heimdallr.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!heimdallr/access/v1/options.proto\"\xeb\x01\n\x05\x45vent\x12,\n\x04type\x18\x01 \x01(\x0e\x32\x1e.heimdallr.events.v1.EventType\x12.\n\noccur_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08study_id\x18\x03 \x01(\t\x12\x11\n\tseries_id\x18\x04 \x01(\t\x12\x10\n\x08stage_id\x18\x05 \x01(\t\x12\r\n\x05state\x18\x06 \x01(\t\x12\x12\n\ngeneration\x18\x07 \x01(\x05\x12\x16\n\x0e\x63orrelation_id\x18\x08 \x01(\t\x12\x12\n\nstage_name\x18\t \x01(\t\"6\n\x12WatchEventsRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\x10\n\x08study_id\x18\x02 \x01(\t\"P\n\x13WatchEventsResponse\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12)\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x1a.heimdallr.events.v1.Event*\xc8\x02\n\tEventType\x12\x1a\n\x16\x45VENT_TYPE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45VENT_TYPE_STUDY_CREATED\x10\x01\x12\x19\n\x15\x45VENT_TYPE_STUDY_GREW\x10\x02\x12\"\n\x1e\x45VENT_TYPE_STUDY_STATE_CHANGED\x10\x03\x12 \n\x1c\x45VENT_TYPE_GENERATION_OPENED\x10\x04\x12\"\n\x1e\x45VENT_TYPE_STAGE_STATE_CHANGED\x10\x05\x12 \n\x1c\x45VENT_TYPE_INSTANCE_CONFLICT\x10\x06\x12\x1c\n\x18\x45VENT_TYPE_STUDY_DELETED\x10\x07\x12\x1b\n\x17\x45VENT_TYPE_BLOB_DAMAGED\x10\x08\x12\x1f\n\x1b\x45VENT_TYPE_PATIENT_MISMATCH\x10\t2\x80\x01\n\rEventsService\x12o\n\x0bWatchEvents\x12\'.heimdallr.events.v1.WatchEventsRequest\x1a(.heimdallr.events.v1.WatchEventsResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\t\xf0\xe0\x18\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(heimdallr/events/v1/events_service.proto\x12\x13heimdallr.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!heimdallr/access/v1/options.proto\"\xeb\x01\n\x05\x45vent\x12,\n\x04type\x18\x01 \x01(\x0e\x32\x1e.heimdallr.events.v1.EventType\x12.\n\noccur_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08study_id\x18\x03 \x01(\t\x12\x11\n\tseries_id\x18\x04 \x01(\t\x12\x10\n\x08stage_id\x18\x05 \x01(\t\x12\r\n\x05state\x18\x06 \x01(\t\x12\x12\n\ngeneration\x18\x07 \x01(\x05\x12\x16\n\x0e\x63orrelation_id\x18\x08 \x01(\t\x12\x12\n\nstage_name\x18\t \x01(\t\"6\n\x12WatchEventsRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\x10\n\x08study_id\x18\x02 \x01(\t\"P\n\x13WatchEventsResponse\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12)\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x1a.heimdallr.events.v1.Event*\xf1\x02\n\tEventType\x12\x1a\n\x16\x45VENT_TYPE_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45VENT_TYPE_STUDY_CREATED\x10\x01\x12\x19\n\x15\x45VENT_TYPE_STUDY_GREW\x10\x02\x12\"\n\x1e\x45VENT_TYPE_STUDY_STATE_CHANGED\x10\x03\x12 \n\x1c\x45VENT_TYPE_GENERATION_OPENED\x10\x04\x12\"\n\x1e\x45VENT_TYPE_STAGE_STATE_CHANGED\x10\x05\x12 \n\x1c\x45VENT_TYPE_INSTANCE_CONFLICT\x10\x06\x12\x1c\n\x18\x45VENT_TYPE_STUDY_DELETED\x10\x07\x12\x1b\n\x17\x45VENT_TYPE_BLOB_DAMAGED\x10\x08\x12\x1f\n\x1b\x45VENT_TYPE_PATIENT_MISMATCH\x10\t\x12\'\n#EVENT_TYPE_DEIDENTIFICATION_CHANGED\x10\n2\x80\x01\n\rEventsService\x12o\n\x0bWatchEvents\x12\'.heimdallr.events.v1.WatchEventsRequest\x1a(.heimdallr.events.v1.WatchEventsResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\t\xf0\xe0\x18\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,13 +36,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENTSSERVICE'].methods_by_name['WatchEvents']._loaded_options = None
   _globals['_EVENTSSERVICE'].methods_by_name['WatchEvents']._serialized_options = b'\220\002\001\350\340\030\t\360\340\030\001'
   _globals['_EVENTTYPE']._serialized_start=510
-  _globals['_EVENTTYPE']._serialized_end=838
+  _globals['_EVENTTYPE']._serialized_end=879
   _globals['_EVENT']._serialized_start=134
   _globals['_EVENT']._serialized_end=369
   _globals['_WATCHEVENTSREQUEST']._serialized_start=371
   _globals['_WATCHEVENTSREQUEST']._serialized_end=425
   _globals['_WATCHEVENTSRESPONSE']._serialized_start=427
   _globals['_WATCHEVENTSRESPONSE']._serialized_end=507
-  _globals['_EVENTSSERVICE']._serialized_start=841
-  _globals['_EVENTSSERVICE']._serialized_end=969
+  _globals['_EVENTSSERVICE']._serialized_start=882
+  _globals['_EVENTSSERVICE']._serialized_end=1010
 # @@protoc_insertion_point(module_scope)

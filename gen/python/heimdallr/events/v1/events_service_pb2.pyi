@@ -44,6 +44,8 @@ class _EventTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventType.V
     """Bytes of a study do not match their hash any more, or are gone."""
     EVENT_TYPE_PATIENT_MISMATCH: _EventType.ValueType  # 9
     """An instance came with another Patient ID or issuer than its study's."""
+    EVENT_TYPE_DEIDENTIFICATION_CHANGED: _EventType.ValueType  # 10
+    """What stands of de-identified objects of a series changed."""
 
 class EventType(_EventType, metaclass=_EventTypeEnumTypeWrapper):
     """EventType tells what happened."""
@@ -68,6 +70,8 @@ EVENT_TYPE_BLOB_DAMAGED: EventType.ValueType  # 8
 """Bytes of a study do not match their hash any more, or are gone."""
 EVENT_TYPE_PATIENT_MISMATCH: EventType.ValueType  # 9
 """An instance came with another Patient ID or issuer than its study's."""
+EVENT_TYPE_DEIDENTIFICATION_CHANGED: EventType.ValueType  # 10
+"""What stands of de-identified objects of a series changed."""
 Global___EventType: _TypeAlias = EventType  # noqa: Y015
 
 @_typing.final

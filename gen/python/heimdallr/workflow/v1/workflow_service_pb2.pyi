@@ -121,6 +121,7 @@ class Stage(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     NEXT_ATTEMPT_TIME_FIELD_NUMBER: _builtins.int
+    SUMMARY_FIELD_NUMBER: _builtins.int
     stage_id: _builtins.str
     """Our id, UUIDv7."""
     study_id: _builtins.str
@@ -130,11 +131,17 @@ class Stage(_message.Message):
     generation: _builtins.int
     """Generation of the study it belongs to."""
     name: _builtins.str
-    """Name: "plan", "describe", "convert", "analyze:<model>" or "report"."""
+    """Name: "plan", "describe", "convert", "analyze:<model>", "report" or
+    "deidentify:<name of a project>".
+    """
     state: Global___StageState.ValueType
     """State."""
     correlation_id: _builtins.str
     """Correlation id of the work."""
+    summary: _builtins.str
+    """What came of it, e.g. "12 released, 3 held for review"; empty until it is
+    done, and for stages whose results speak for themselves.
+    """
     @_builtins.property
     def reason(self) -> _measurement_pb2.Refusal:
         """Why it is held or refused; absent otherwise."""
@@ -180,10 +187,11 @@ class Stage(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         next_attempt_time: _timestamp_pb2.Timestamp | None = ...,
+        summary: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "next_attempt_time", b"next_attempt_time", "progress", b"progress", "reason", b"reason", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "correlation_id", b"correlation_id", "create_time", b"create_time", "depends_on_stage_ids", b"depends_on_stage_ids", "generation", b"generation", "name", b"name", "next_attempt_time", b"next_attempt_time", "progress", b"progress", "reason", b"reason", "series_id", b"series_id", "stage_id", b"stage_id", "state", b"state", "study_id", b"study_id", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "correlation_id", b"correlation_id", "create_time", b"create_time", "depends_on_stage_ids", b"depends_on_stage_ids", "generation", b"generation", "name", b"name", "next_attempt_time", b"next_attempt_time", "progress", b"progress", "reason", b"reason", "series_id", b"series_id", "stage_id", b"stage_id", "state", b"state", "study_id", b"study_id", "summary", b"summary", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -19,7 +19,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file heimdallr/deid/v1/review_service.proto.
  */
 export const file_heimdallr_deid_v1_review_service: GenFile = /*@__PURE__*/
-  fileDesc("CiZoZWltZGFsbHIvZGVpZC92MS9yZXZpZXdfc2VydmljZS5wcm90bxIRaGVpbWRhbGxyLmRlaWQudjEi0wIKEERlaWRlbnRpZmljYXRpb24SGwoTZGVpZGVudGlmaWNhdGlvbl9pZBgBIAEoCRISCgpwcm9qZWN0X2lkGAIgASgJEhAKCHN0dWR5X2lkGAMgASgJEhEKCXNlcmllc19pZBgEIAEoCRIQCghtb2RhbGl0eRgFIAEoCRIRCglwc2V1ZG9ueW0YBiABKAkSGgoSc3R1ZHlfaW5zdGFuY2VfdWlkGAcgASgJEhYKDnJlbGVhc2VkX2NvdW50GAggASgFEhIKCmhlbGRfY291bnQYCSABKAUSFgoOcmVqZWN0ZWRfY291bnQYCiABKAUSMwoMY2VydGlmaWNhdGVzGAsgAygLMh0uaGVpbWRhbGxyLmltYWdpbmcudjEuQmxvYlJlZhIvCgt1cGRhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi1QIKEkRlaWRlbnRpZmllZE9iamVjdBITCgtpbnN0YW5jZV9pZBgBIAEoCRItCgVzdGF0ZRgCIAEoDjIeLmhlaW1kYWxsci5kZWlkLnYxLk9iamVjdFN0YXRlEhcKD2luc3RhbmNlX251bWJlchgDIAEoBRIvCghyZWxlYXNlZBgEIAEoCzIdLmhlaW1kYWxsci5pbWFnaW5nLnYxLkJsb2JSZWYSLAoIZmluZGluZ3MYBSADKAsyGi5oZWltZGFsbHIuZGVpZC52MS5GaW5kaW5nEiUKBWJveGVzGAYgAygLMhYuaGVpbWRhbGxyLmRlaWQudjEuQm94EhIKCmRlY2lkZWRfYnkYByABKAkSFwoPZGVjaXNpb25fcmVhc29uGAggASgJEi8KC2RlY2lkZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJYChxTdGFydERlaWRlbnRpZmljYXRpb25SZXF1ZXN0EhIKCnByb2plY3RfaWQYASABKAkSEAoIc3R1ZHlfaWQYAiABKAkSEgoKc2VyaWVzX2lkcxgDIAMoCSIyCh1TdGFydERlaWRlbnRpZmljYXRpb25SZXNwb25zZRIRCglzdGFnZV9pZHMYASADKAkimgEKHExpc3REZWlkZW50aWZpY2F0aW9uc1JlcXVlc3QSEgoKcHJvamVjdF9pZBgBIAEoCRIQCghzdHVkeV9pZBgCIAEoCRItCgVzdGF0ZRgDIAEoDjIeLmhlaW1kYWxsci5kZWlkLnYxLk9iamVjdFN0YXRlEhEKCXBhZ2Vfc2l6ZRgEIAEoBRISCgpwYWdlX3Rva2VuGAUgASgJIngKHUxpc3REZWlkZW50aWZpY2F0aW9uc1Jlc3BvbnNlEj4KEWRlaWRlbnRpZmljYXRpb25zGAEgAygLMiMuaGVpbWRhbGxyLmRlaWQudjEuRGVpZGVudGlmaWNhdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkijwEKGkdldERlaWRlbnRpZmljYXRpb25SZXF1ZXN0EhsKE2RlaWRlbnRpZmljYXRpb25faWQYASABKAkSLQoFc3RhdGUYAiABKA4yHi5oZWltZGFsbHIuZGVpZC52MS5PYmplY3RTdGF0ZRIRCglwYWdlX3NpemUYAyABKAUSEgoKcGFnZV90b2tlbhgEIAEoCSKtAQobR2V0RGVpZGVudGlmaWNhdGlvblJlc3BvbnNlEj0KEGRlaWRlbnRpZmljYXRpb24YASABKAsyIy5oZWltZGFsbHIuZGVpZC52MS5EZWlkZW50aWZpY2F0aW9uEjYKB29iamVjdHMYAiADKAsyJS5oZWltZGFsbHIuZGVpZC52MS5EZWlkZW50aWZpZWRPYmplY3QSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJIkgKFENvbXBhcmVPYmplY3RSZXF1ZXN0EhsKE2RlaWRlbnRpZmljYXRpb25faWQYASABKAkSEwoLaW5zdGFuY2VfaWQYAiABKAkiVwoVQ29tcGFyZU9iamVjdFJlc3BvbnNlEj4KCmNvbXBhcmlzb24YASABKAsyKi5oZWltZGFsbHIuZGVpZC52MS5Db21wYXJlSW5zdGFuY2VSZXNwb25zZSJHChNSZXZlYWxPYmplY3RSZXF1ZXN0EhsKE2RlaWRlbnRpZmljYXRpb25faWQYASABKAkSEwoLaW5zdGFuY2VfaWQYAiABKAkiVgoUUmV2ZWFsT2JqZWN0UmVzcG9uc2USPgoKY29tcGFyaXNvbhgBIAEoCzIqLmhlaW1kYWxsci5kZWlkLnYxLkNvbXBhcmVJbnN0YW5jZVJlc3BvbnNlIoYBChNEZWNpZGVPYmplY3RSZXF1ZXN0EhsKE2RlaWRlbnRpZmljYXRpb25faWQYASABKAkSEwoLaW5zdGFuY2VfaWQYAiABKAkSLQoIZGVjaXNpb24YAyABKA4yGy5oZWltZGFsbHIuZGVpZC52MS5EZWNpc2lvbhIOCgZyZWFzb24YBCABKAkiTQoURGVjaWRlT2JqZWN0UmVzcG9uc2USNQoGb2JqZWN0GAEgASgLMiUuaGVpbWRhbGxyLmRlaWQudjEuRGVpZGVudGlmaWVkT2JqZWN0IksKDkFkZFJ1bGVSZXF1ZXN0EhIKCnByb2plY3RfaWQYASABKAkSJQoEcnVsZRgCIAEoCzIXLmhlaW1kYWxsci5kZWlkLnYxLlJ1bGUiJwoPQWRkUnVsZVJlc3BvbnNlEhQKDHNlcmllc19jb3VudBgBIAEoBSqTAQoLT2JqZWN0U3RhdGUSHAoYT0JKRUNUX1NUQVRFX1VOU1BFQ0lGSUVEEAASGQoVT0JKRUNUX1NUQVRFX1JFTEVBU0VEEAESFQoRT0JKRUNUX1NUQVRFX0hFTEQQAhIZChVPQkpFQ1RfU1RBVEVfQVBQUk9WRUQQAxIZChVPQkpFQ1RfU1RBVEVfUkVKRUNURUQQBCpPCghEZWNpc2lvbhIYChRERUNJU0lPTl9VTlNQRUNJRklFRBAAEhQKEERFQ0lTSU9OX0FQUFJPVkUQARITCg9ERUNJU0lPTl9SRUpFQ1QQAjLRBgoRRGVpZFJldmlld1NlcnZpY2UShwEKFVN0YXJ0RGVpZGVudGlmaWNhdGlvbhIvLmhlaW1kYWxsci5kZWlkLnYxLlN0YXJ0RGVpZGVudGlmaWNhdGlvblJlcXVlc3QaMC5oZWltZGFsbHIuZGVpZC52MS5TdGFydERlaWRlbnRpZmljYXRpb25SZXNwb25zZSILkAIC6OAYIfDgGCEShwEKFUxpc3REZWlkZW50aWZpY2F0aW9ucxIvLmhlaW1kYWxsci5kZWlkLnYxLkxpc3REZWlkZW50aWZpY2F0aW9uc1JlcXVlc3QaMC5oZWltZGFsbHIuZGVpZC52MS5MaXN0RGVpZGVudGlmaWNhdGlvbnNSZXNwb25zZSILkAIB6OAYHvDgGAESgQEKE0dldERlaWRlbnRpZmljYXRpb24SLS5oZWltZGFsbHIuZGVpZC52MS5HZXREZWlkZW50aWZpY2F0aW9uUmVxdWVzdBouLmhlaW1kYWxsci5kZWlkLnYxLkdldERlaWRlbnRpZmljYXRpb25SZXNwb25zZSILkAIB6OAYHvDgGAQSbwoNQ29tcGFyZU9iamVjdBInLmhlaW1kYWxsci5kZWlkLnYxLkNvbXBhcmVPYmplY3RSZXF1ZXN0GiguaGVpbWRhbGxyLmRlaWQudjEuQ29tcGFyZU9iamVjdFJlc3BvbnNlIguQAgHo4Bge8OAYBBJsCgxSZXZlYWxPYmplY3QSJi5oZWltZGFsbHIuZGVpZC52MS5SZXZlYWxPYmplY3RSZXF1ZXN0GicuaGVpbWRhbGxyLmRlaWQudjEuUmV2ZWFsT2JqZWN0UmVzcG9uc2UiC5ACAejgGCPw4BgkEmkKDERlY2lkZU9iamVjdBImLmhlaW1kYWxsci5kZWlkLnYxLkRlY2lkZU9iamVjdFJlcXVlc3QaJy5oZWltZGFsbHIuZGVpZC52MS5EZWNpZGVPYmplY3RSZXNwb25zZSII6OAYIvDgGCMSWgoHQWRkUnVsZRIhLmhlaW1kYWxsci5kZWlkLnYxLkFkZFJ1bGVSZXF1ZXN0GiIuaGVpbWRhbGxyLmRlaWQudjEuQWRkUnVsZVJlc3BvbnNlIgjo4Bgf8OAYImIGcHJvdG8z", [file_google_protobuf_timestamp, file_heimdallr_access_v1_options, file_heimdallr_deid_v1_deidentification_service, file_heimdallr_deid_v1_profile, file_heimdallr_imaging_v1_blob_ref]);
+  fileDesc("CiZoZWltZGFsbHIvZGVpZC92MS9yZXZpZXdfc2VydmljZS5wcm90bxIRaGVpbWRhbGxyLmRlaWQudjEi0wIKEERlaWRlbnRpZmljYXRpb24SGwoTZGVpZGVudGlmaWNhdGlvbl9pZBgBIAEoCRISCgpwcm9qZWN0X2lkGAIgASgJEhAKCHN0dWR5X2lkGAMgASgJEhEKCXNlcmllc19pZBgEIAEoCRIQCghtb2RhbGl0eRgFIAEoCRIRCglwc2V1ZG9ueW0YBiABKAkSGgoSc3R1ZHlfaW5zdGFuY2VfdWlkGAcgASgJEhYKDnJlbGVhc2VkX2NvdW50GAggASgFEhIKCmhlbGRfY291bnQYCSABKAUSFgoOcmVqZWN0ZWRfY291bnQYCiABKAUSMwoMY2VydGlmaWNhdGVzGAsgAygLMh0uaGVpbWRhbGxyLmltYWdpbmcudjEuQmxvYlJlZhIvCgt1cGRhdGVfdGltZRgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAi1QIKEkRlaWRlbnRpZmllZE9iamVjdBITCgtpbnN0YW5jZV9pZBgBIAEoCRItCgVzdGF0ZRgCIAEoDjIeLmhlaW1kYWxsci5kZWlkLnYxLk9iamVjdFN0YXRlEhcKD2luc3RhbmNlX251bWJlchgDIAEoBRIvCghyZWxlYXNlZBgEIAEoCzIdLmhlaW1kYWxsci5pbWFnaW5nLnYxLkJsb2JSZWYSLAoIZmluZGluZ3MYBSADKAsyGi5oZWltZGFsbHIuZGVpZC52MS5GaW5kaW5nEiUKBWJveGVzGAYgAygLMhYuaGVpbWRhbGxyLmRlaWQudjEuQm94EhIKCmRlY2lkZWRfYnkYByABKAkSFwoPZGVjaXNpb25fcmVhc29uGAggASgJEi8KC2RlY2lkZV90aW1lGAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJYChxTdGFydERlaWRlbnRpZmljYXRpb25SZXF1ZXN0EhIKCnByb2plY3RfaWQYASABKAkSEAoIc3R1ZHlfaWQYAiABKAkSEgoKc2VyaWVzX2lkcxgDIAMoCSIyCh1TdGFydERlaWRlbnRpZmljYXRpb25SZXNwb25zZRIRCglzdGFnZV9pZHMYASADKAkimgEKHExpc3REZWlkZW50aWZpY2F0aW9uc1JlcXVlc3QSEgoKcHJvamVjdF9pZBgBIAEoCRIQCghzdHVkeV9pZBgCIAEoCRItCgVzdGF0ZRgDIAEoDjIeLmhlaW1kYWxsci5kZWlkLnYxLk9iamVjdFN0YXRlEhEKCXBhZ2Vfc2l6ZRgEIAEoBRISCgpwYWdlX3Rva2VuGAUgASgJIngKHUxpc3REZWlkZW50aWZpY2F0aW9uc1Jlc3BvbnNlEj4KEWRlaWRlbnRpZmljYXRpb25zGAEgAygLMiMuaGVpbWRhbGxyLmRlaWQudjEuRGVpZGVudGlmaWNhdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkijwEKGkdldERlaWRlbnRpZmljYXRpb25SZXF1ZXN0EhsKE2RlaWRlbnRpZmljYXRpb25faWQYASABKAkSLQoFc3RhdGUYAiABKA4yHi5oZWltZGFsbHIuZGVpZC52MS5PYmplY3RTdGF0ZRIRCglwYWdlX3NpemUYAyABKAUSEgoKcGFnZV90b2tlbhgEIAEoCSKtAQobR2V0RGVpZGVudGlmaWNhdGlvblJlc3BvbnNlEj0KEGRlaWRlbnRpZmljYXRpb24YASABKAsyIy5oZWltZGFsbHIuZGVpZC52MS5EZWlkZW50aWZpY2F0aW9uEjYKB29iamVjdHMYAiADKAsyJS5oZWltZGFsbHIuZGVpZC52MS5EZWlkZW50aWZpZWRPYmplY3QSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJIkgKFENvbXBhcmVPYmplY3RSZXF1ZXN0EhsKE2RlaWRlbnRpZmljYXRpb25faWQYASABKAkSEwoLaW5zdGFuY2VfaWQYAiABKAkiVwoVQ29tcGFyZU9iamVjdFJlc3BvbnNlEj4KCmNvbXBhcmlzb24YASABKAsyKi5oZWltZGFsbHIuZGVpZC52MS5Db21wYXJlSW5zdGFuY2VSZXNwb25zZSJHChNSZXZlYWxPYmplY3RSZXF1ZXN0EhsKE2RlaWRlbnRpZmljYXRpb25faWQYASABKAkSEwoLaW5zdGFuY2VfaWQYAiABKAkiVgoUUmV2ZWFsT2JqZWN0UmVzcG9uc2USPgoKY29tcGFyaXNvbhgBIAEoCzIqLmhlaW1kYWxsci5kZWlkLnYxLkNvbXBhcmVJbnN0YW5jZVJlc3BvbnNlIoYBChNEZWNpZGVPYmplY3RSZXF1ZXN0EhsKE2RlaWRlbnRpZmljYXRpb25faWQYASABKAkSEwoLaW5zdGFuY2VfaWQYAiABKAkSLQoIZGVjaXNpb24YAyABKA4yGy5oZWltZGFsbHIuZGVpZC52MS5EZWNpc2lvbhIOCgZyZWFzb24YBCABKAkiTQoURGVjaWRlT2JqZWN0UmVzcG9uc2USNQoGb2JqZWN0GAEgASgLMiUuaGVpbWRhbGxyLmRlaWQudjEuRGVpZGVudGlmaWVkT2JqZWN0IksKDkFkZFJ1bGVSZXF1ZXN0EhIKCnByb2plY3RfaWQYASABKAkSJQoEcnVsZRgCIAEoCzIXLmhlaW1kYWxsci5kZWlkLnYxLlJ1bGUiJwoPQWRkUnVsZVJlc3BvbnNlEhQKDHNlcmllc19jb3VudBgBIAEoBSJPChNMaXN0UmVsZWFzZWRSZXF1ZXN0EhIKCnByb2plY3RfaWQYASABKAkSEAoIc3R1ZHlfaWQYAiABKAkSEgoKc2VyaWVzX2lkcxgDIAMoCSLTAQoOUmVsZWFzZWRPYmplY3QSEwoLaW5zdGFuY2VfaWQYASABKAkSEQoJc2VyaWVzX2lkGAIgASgJEi8KCHJlbGVhc2VkGAMgASgLMh0uaGVpbWRhbGxyLmltYWdpbmcudjEuQmxvYlJlZhIVCg1zb3BfY2xhc3NfdWlkGAQgASgJEhgKEHNvcF9pbnN0YW5jZV91aWQYBSABKAkSGwoTc2VyaWVzX2luc3RhbmNlX3VpZBgGIAEoCRIaChJzdHVkeV9pbnN0YW5jZV91aWQYByABKAkivgEKFExpc3RSZWxlYXNlZFJlc3BvbnNlEi4KBXN0YXRlGAEgASgOMh8uaGVpbWRhbGxyLmRlaWQudjEuUmVsZWFzZVN0YXRlEhYKDnJlbGVhc2VkX2NvdW50GAIgASgFEhIKCmhlbGRfY291bnQYAyABKAUSFgoOcmVqZWN0ZWRfY291bnQYBCABKAUSMgoHb2JqZWN0cxgFIAMoCzIhLmhlaW1kYWxsci5kZWlkLnYxLlJlbGVhc2VkT2JqZWN0KpMBCgtPYmplY3RTdGF0ZRIcChhPQkpFQ1RfU1RBVEVfVU5TUEVDSUZJRUQQABIZChVPQkpFQ1RfU1RBVEVfUkVMRUFTRUQQARIVChFPQkpFQ1RfU1RBVEVfSEVMRBACEhkKFU9CSkVDVF9TVEFURV9BUFBST1ZFRBADEhkKFU9CSkVDVF9TVEFURV9SRUpFQ1RFRBAEKk8KCERlY2lzaW9uEhgKFERFQ0lTSU9OX1VOU1BFQ0lGSUVEEAASFAoQREVDSVNJT05fQVBQUk9WRRABEhMKD0RFQ0lTSU9OX1JFSkVDVBACKpkBCgxSZWxlYXNlU3RhdGUSHQoZUkVMRUFTRV9TVEFURV9VTlNQRUNJRklFRBAAEhsKF1JFTEVBU0VfU1RBVEVfTk9UX0JFR1VOEAESGQoVUkVMRUFTRV9TVEFURV9SVU5OSU5HEAISFgoSUkVMRUFTRV9TVEFURV9IRUxEEAMSGgoWUkVMRUFTRV9TVEFURV9DT01QTEVURRAEMsEHChFEZWlkUmV2aWV3U2VydmljZRKHAQoVU3RhcnREZWlkZW50aWZpY2F0aW9uEi8uaGVpbWRhbGxyLmRlaWQudjEuU3RhcnREZWlkZW50aWZpY2F0aW9uUmVxdWVzdBowLmhlaW1kYWxsci5kZWlkLnYxLlN0YXJ0RGVpZGVudGlmaWNhdGlvblJlc3BvbnNlIguQAgLo4Bgh8OAYIRKHAQoVTGlzdERlaWRlbnRpZmljYXRpb25zEi8uaGVpbWRhbGxyLmRlaWQudjEuTGlzdERlaWRlbnRpZmljYXRpb25zUmVxdWVzdBowLmhlaW1kYWxsci5kZWlkLnYxLkxpc3REZWlkZW50aWZpY2F0aW9uc1Jlc3BvbnNlIguQAgHo4Bge8OAYARKBAQoTR2V0RGVpZGVudGlmaWNhdGlvbhItLmhlaW1kYWxsci5kZWlkLnYxLkdldERlaWRlbnRpZmljYXRpb25SZXF1ZXN0Gi4uaGVpbWRhbGxyLmRlaWQudjEuR2V0RGVpZGVudGlmaWNhdGlvblJlc3BvbnNlIguQAgHo4Bge8OAYBBJvCg1Db21wYXJlT2JqZWN0EicuaGVpbWRhbGxyLmRlaWQudjEuQ29tcGFyZU9iamVjdFJlcXVlc3QaKC5oZWltZGFsbHIuZGVpZC52MS5Db21wYXJlT2JqZWN0UmVzcG9uc2UiC5ACAejgGB7w4BgEEmwKDFJldmVhbE9iamVjdBImLmhlaW1kYWxsci5kZWlkLnYxLlJldmVhbE9iamVjdFJlcXVlc3QaJy5oZWltZGFsbHIuZGVpZC52MS5SZXZlYWxPYmplY3RSZXNwb25zZSILkAIB6OAYI/DgGCQSaQoMRGVjaWRlT2JqZWN0EiYuaGVpbWRhbGxyLmRlaWQudjEuRGVjaWRlT2JqZWN0UmVxdWVzdBonLmhlaW1kYWxsci5kZWlkLnYxLkRlY2lkZU9iamVjdFJlc3BvbnNlIgjo4Bgi8OAYIxJaCgdBZGRSdWxlEiEuaGVpbWRhbGxyLmRlaWQudjEuQWRkUnVsZVJlcXVlc3QaIi5oZWltZGFsbHIuZGVpZC52MS5BZGRSdWxlUmVzcG9uc2UiCOjgGB/w4BgiEm4KDExpc3RSZWxlYXNlZBImLmhlaW1kYWxsci5kZWlkLnYxLkxpc3RSZWxlYXNlZFJlcXVlc3QaJy5oZWltZGFsbHIuZGVpZC52MS5MaXN0UmVsZWFzZWRSZXNwb25zZSILkAIB6OAYIPDgGAEwAWIGcHJvdG8z", [file_google_protobuf_timestamp, file_heimdallr_access_v1_options, file_heimdallr_deid_v1_deidentification_service, file_heimdallr_deid_v1_profile, file_heimdallr_imaging_v1_blob_ref]);
 
 /**
  * Deidentification is a series that was de-identified for a project.
@@ -617,6 +617,153 @@ export const AddRuleResponseSchema: GenMessage<AddRuleResponse> = /*@__PURE__*/
   messageDesc(file_heimdallr_deid_v1_review_service, 15);
 
 /**
+ * ListReleasedRequest is the request for ListReleased.
+ *
+ * @generated from message heimdallr.deid.v1.ListReleasedRequest
+ */
+export type ListReleasedRequest = Message<"heimdallr.deid.v1.ListReleasedRequest"> & {
+  /**
+   * The project, UUIDv7.
+   *
+   * @generated from field: string project_id = 1;
+   */
+  projectId: string;
+
+  /**
+   * Our id of the study.
+   *
+   * @generated from field: string study_id = 2;
+   */
+  studyId: string;
+
+  /**
+   * Series of it, by our ids; all when empty.
+   *
+   * @generated from field: repeated string series_ids = 3;
+   */
+  seriesIds: string[];
+};
+
+/**
+ * Describes the message heimdallr.deid.v1.ListReleasedRequest.
+ * Use `create(ListReleasedRequestSchema)` to create a new message.
+ */
+export const ListReleasedRequestSchema: GenMessage<ListReleasedRequest> = /*@__PURE__*/
+  messageDesc(file_heimdallr_deid_v1_review_service, 16);
+
+/**
+ * ReleasedObject is an object that may go outside.
+ *
+ * @generated from message heimdallr.deid.v1.ReleasedObject
+ */
+export type ReleasedObject = Message<"heimdallr.deid.v1.ReleasedObject"> & {
+  /**
+   * Our id of the instance it was made of.
+   *
+   * @generated from field: string instance_id = 1;
+   */
+  instanceId: string;
+
+  /**
+   * Our id of the series that instance belongs to.
+   *
+   * @generated from field: string series_id = 2;
+   */
+  seriesId: string;
+
+  /**
+   * Its DICOM file.
+   *
+   * @generated from field: heimdallr.imaging.v1.BlobRef released = 3;
+   */
+  released?: BlobRef | undefined;
+
+  /**
+   * Its SOP Class UID (0008,0016).
+   *
+   * @generated from field: string sop_class_uid = 4;
+   */
+  sopClassUid: string;
+
+  /**
+   * Its new SOP Instance UID (0008,0018).
+   *
+   * @generated from field: string sop_instance_uid = 5;
+   */
+  sopInstanceUid: string;
+
+  /**
+   * Its new Series Instance UID (0020,000E).
+   *
+   * @generated from field: string series_instance_uid = 6;
+   */
+  seriesInstanceUid: string;
+
+  /**
+   * Its new Study Instance UID (0020,000D).
+   *
+   * @generated from field: string study_instance_uid = 7;
+   */
+  studyInstanceUid: string;
+};
+
+/**
+ * Describes the message heimdallr.deid.v1.ReleasedObject.
+ * Use `create(ReleasedObjectSchema)` to create a new message.
+ */
+export const ReleasedObjectSchema: GenMessage<ReleasedObject> = /*@__PURE__*/
+  messageDesc(file_heimdallr_deid_v1_review_service, 17);
+
+/**
+ * ListReleasedResponse is one message of the stream.
+ *
+ * @generated from message heimdallr.deid.v1.ListReleasedResponse
+ */
+export type ListReleasedResponse = Message<"heimdallr.deid.v1.ListReleasedResponse"> & {
+  /**
+   * The state; the same in each message.
+   *
+   * @generated from field: heimdallr.deid.v1.ReleaseState state = 1;
+   */
+  state: ReleaseState;
+
+  /**
+   * Objects released, of all.
+   *
+   * @generated from field: int32 released_count = 2;
+   */
+  releasedCount: number;
+
+  /**
+   * Objects that wait for a decision.
+   *
+   * @generated from field: int32 held_count = 3;
+   */
+  heldCount: number;
+
+  /**
+   * Objects that a person rejected; they stay inside.
+   *
+   * @generated from field: int32 rejected_count = 4;
+   */
+  rejectedCount: number;
+
+  /**
+   * Empty in the first message, then at most 1,000.
+   *
+   * @generated from field: repeated heimdallr.deid.v1.ReleasedObject objects = 5;
+   */
+  objects: ReleasedObject[];
+};
+
+/**
+ * Describes the message heimdallr.deid.v1.ListReleasedResponse.
+ * Use `create(ListReleasedResponseSchema)` to create a new message.
+ */
+export const ListReleasedResponseSchema: GenMessage<ListReleasedResponse> = /*@__PURE__*/
+  messageDesc(file_heimdallr_deid_v1_review_service, 18);
+
+/**
  * ObjectState is what stands of an object.
  *
  * @generated from enum heimdallr.deid.v1.ObjectState
@@ -697,6 +844,54 @@ export enum Decision {
  */
 export const DecisionSchema: GenEnum<Decision> = /*@__PURE__*/
   enumDesc(file_heimdallr_deid_v1_review_service, 1);
+
+/**
+ * ReleaseState is how far a study is from going outside.
+ *
+ * @generated from enum heimdallr.deid.v1.ReleaseState
+ */
+export enum ReleaseState {
+  /**
+   * Never returned.
+   *
+   * @generated from enum value: RELEASE_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Nobody asked for it, or not for every series; see StartDeidentification.
+   *
+   * @generated from enum value: RELEASE_STATE_NOT_BEGUN = 1;
+   */
+  NOT_BEGUN = 1,
+
+  /**
+   * Work on it waits or runs, or the study still arrives.
+   *
+   * @generated from enum value: RELEASE_STATE_RUNNING = 2;
+   */
+  RUNNING = 2,
+
+  /**
+   * A person is needed: objects wait for a decision, or a stage stopped.
+   *
+   * @generated from enum value: RELEASE_STATE_HELD = 3;
+   */
+  HELD = 3,
+
+  /**
+   * Every object is released or rejected.
+   *
+   * @generated from enum value: RELEASE_STATE_COMPLETE = 4;
+   */
+  COMPLETE = 4,
+}
+
+/**
+ * Describes the enum heimdallr.deid.v1.ReleaseState.
+ */
+export const ReleaseStateSchema: GenEnum<ReleaseState> = /*@__PURE__*/
+  enumDesc(file_heimdallr_deid_v1_review_service, 2);
 
 /**
  * DeidReviewService has studies of the archive de-identified, and lets people
@@ -788,6 +983,21 @@ export const DeidReviewService: GenService<{
     methodKind: "unary";
     input: typeof AddRuleRequestSchema;
     output: typeof AddRuleResponseSchema;
+  },
+  /**
+   * ListReleased tells whether a study may go outside for a project, and as
+   * what. The first message of the stream carries the state; when that is
+   * complete, the objects follow in batches, by series and instance number.
+   * Whoever sends it outside sends these bytes and nothing else.
+   * Fails with ERROR_REASON_STUDY_NOT_FOUND, ERROR_REASON_SERIES_NOT_FOUND or
+   * ERROR_REASON_DEID_PROJECT_NOT_FOUND.
+   *
+   * @generated from rpc heimdallr.deid.v1.DeidReviewService.ListReleased
+   */
+  listReleased: {
+    methodKind: "server_streaming";
+    input: typeof ListReleasedRequestSchema;
+    output: typeof ListReleasedResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_heimdallr_deid_v1_review_service, 0);
