@@ -52,4 +52,12 @@ DestinationOption = Annotated[
         "--move-destination/--no-move-destination", help="C-MOVE of others may send to it."
     ),
 ]
+ProjectOption = Annotated[
+    str | None,
+    typer.Option(
+        "--deid-project",
+        help="Name or id of the de-identification project whose released copies go to a peer "
+        'outside; "" for nothing.',
+    ),
+]
 DescriptionOption = Annotated[str | None, typer.Option("--description", help="Notes for people.")]

@@ -34,6 +34,7 @@ class Changes:
     token_file: Path | None = None
     forget_credentials: bool = False
     move_destination: bool | None = None
+    deid_project: str | None = None
     description: str | None = None
 
 

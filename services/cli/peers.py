@@ -27,6 +27,7 @@ from services.cli.peer_options import (
     KeyOption,
     NameArgument,
     PasswordOption,
+    ProjectOption,
     SyntaxOption,
     TlsOption,
     TokenOption,
@@ -34,6 +35,7 @@ from services.cli.peer_options import (
     WebOption,
     ZoneOption,
 )
+from services.cli.peer_project import set_project
 from services.cli.peer_spec import (
     Changes,
     changed_credentials,
@@ -75,6 +77,7 @@ def add(
     password_file: PasswordOption = None,
     token_file: TokenOption = None,
     move_destination: DestinationOption = None,
+    deid_project: ProjectOption = None,
     description: DescriptionOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -98,6 +101,7 @@ def add(
         password_file=password_file,
         token_file=token_file,
         move_destination=move_destination,
+        deid_project=deid_project,
         description=description,
     )
     run(_add(data, name, changes, as_json=as_json), tls_ca or tls_certificate or tls_key)
@@ -124,6 +128,7 @@ def edit(
         bool, typer.Option("--forget-credentials", help="Show it nothing any more.")
     ] = False,
     move_destination: DestinationOption = None,
+    deid_project: ProjectOption = None,
     description: DescriptionOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -148,6 +153,7 @@ def edit(
         token_file=token_file,
         forget_credentials=forget_credentials,
         move_destination=move_destination,
+        deid_project=deid_project,
         description=description,
     )
     run(_edit(data, name, changes, as_json=as_json), tls_ca or tls_certificate or tls_key)
@@ -208,8 +214,9 @@ async def _list(data: Path | None, *, as_json: bool) -> int:
 
 async def _add(data: Path | None, name: str, changes: Changes, *, as_json: bool) -> int:
     spec = changed_spec(pb.PeerSpec(name=name), changes)
-    request = pb.CreatePeerRequest(spec=spec, credentials=changed_credentials(changes))
     async with mesh(data) as channel:
+        await set_project(channel, spec, changes.deid_project)
+        request = pb.CreatePeerRequest(spec=spec, credentials=changed_credentials(changes))
         made = (await PeersServiceStub(channel).CreatePeer(request)).peer
     _print(made, "registered", as_json=as_json)
     return 0
@@ -223,6 +230,7 @@ async def _edit(data: Path | None, name: str, changes: Changes, *, as_json: bool
             spec=changed_spec(peer.spec, changes),
             credentials=changed_credentials(changes),
         )
+        await set_project(channel, request.spec, changes.deid_project)
         made = (await PeersServiceStub(channel).UpdatePeer(request)).peer
     _print(made, "changed", as_json=as_json)
     return 0
