@@ -199,11 +199,17 @@ class DeidentifySeriesRequest(_message.Message):
     PROFILE_FIELD_NUMBER: _builtins.int
     INSTANCES_FIELD_NUMBER: _builtins.int
     KEY_VERSIONS_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
     attempt_id: _builtins.str
     """Attempt this call belongs to, UUIDv7; empty outside a workflow."""
     project_id: _builtins.str
-    """Project whose key is used, UUIDv7. A key is made for a project that has
-    none.
+    """Project whose key is used, UUIDv7. A key is made for a project that never
+    had one.
+    """
+    key_id: _builtins.str
+    """Id of the project's key, from the outcome of an earlier call; empty for a
+    project that never had one. Where it is given, no key is made, and another
+    key than that is not used.
     """
     @_builtins.property
     def profile(self) -> _profile_pb2.Profile:
@@ -215,8 +221,9 @@ class DeidentifySeriesRequest(_message.Message):
 
     @_builtins.property
     def key_versions(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Version of the project's key by which the patient was first known, by the
-        tag of the patient; see PatientTag. A patient not listed gets the newest.
+        """Version of the project's key by which a patient was first known, by the
+        tag of the patient; see SealedLink. A patient not listed gets the newest.
+        At most 10,000; those of the newest version may be left out.
         """
 
     def __init__(
@@ -227,10 +234,11 @@ class DeidentifySeriesRequest(_message.Message):
         profile: _profile_pb2.Profile | None = ...,
         instances: _abc.Iterable[Global___SourceInstance] | None = ...,
         key_versions: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        key_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["profile", b"profile"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_id", b"attempt_id", "instances", b"instances", "key_versions", b"key_versions", "profile", b"profile", "project_id", b"project_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempt_id", b"attempt_id", "instances", b"instances", "key_id", b"key_id", "key_versions", b"key_versions", "profile", b"profile", "project_id", b"project_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -381,10 +389,15 @@ class SeriesOutcome(_message.Message):
     HELD_COUNT_FIELD_NUMBER: _builtins.int
     LINKS_FIELD_NUMBER: _builtins.int
     PROVENANCE_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
     released_count: _builtins.int
     """Number of objects released."""
     held_count: _builtins.int
     """Number of objects held."""
+    key_id: _builtins.str
+    """Id of the project's key, eight hexadecimal digits; the same whatever is
+    rotated.
+    """
     @_builtins.property
     def certificate(self) -> _blob_ref_pb2.BlobRef:
         """Signed certificate, JSON."""
@@ -405,10 +418,11 @@ class SeriesOutcome(_message.Message):
         held_count: _builtins.int = ...,
         links: _abc.Iterable[Global___SealedLink] | None = ...,
         provenance: _provenance_pb2.Provenance | None = ...,
+        key_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "provenance", b"provenance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "held_count", b"held_count", "links", b"links", "provenance", b"provenance", "released_count", b"released_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["certificate", b"certificate", "held_count", b"held_count", "key_id", b"key_id", "links", b"links", "provenance", b"provenance", "released_count", b"released_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -460,8 +474,13 @@ class StreamBegin(_message.Message):
 
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     PROFILE_FIELD_NUMBER: _builtins.int
+    KEY_ID_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
-    """Project whose key is used, UUIDv7."""
+    """Project whose key is used, UUIDv7. A key is made for a project that never
+    had one, unless `key_id` is given.
+    """
+    key_id: _builtins.str
+    """Id of the project's key, from an earlier certificate; may be empty."""
     @_builtins.property
     def profile(self) -> _profile_pb2.Profile:
         """What is taken out."""
@@ -471,10 +490,11 @@ class StreamBegin(_message.Message):
         *,
         project_id: _builtins.str = ...,
         profile: _profile_pb2.Profile | None = ...,
+        key_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["profile", b"profile"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["profile", b"profile", "project_id", b"project_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_id", b"key_id", "profile", b"profile", "project_id", b"project_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -491,7 +511,9 @@ class ObjectBegin(_message.Message):
     name: _builtins.str
     """Name that the caller gives it; comes back with its outcome."""
     size_bytes: _builtins.int
-    """Its length in bytes, to the last chunk."""
+    """Its length in bytes, to the last chunk; at most 2 GiB unless the service is
+    set up otherwise.
+    """
     def __init__(
         self,
         *,
@@ -705,19 +727,27 @@ class OpenSealedRequest(_message.Message):
 
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     SEALED_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    PSEUDONYM_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """Project that sealed it, UUIDv7."""
     sealed: _builtins.bytes
     """What was sealed."""
+    kind: Global___PseudonymKind.ValueType
+    """What the pseudonym stands for that it was sealed for."""
+    pseudonym: _builtins.str
+    """That pseudonym: what was sealed for another does not open."""
     def __init__(
         self,
         *,
         project_id: _builtins.str = ...,
         sealed: _builtins.bytes = ...,
+        kind: Global___PseudonymKind.ValueType = ...,
+        pseudonym: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["project_id", b"project_id", "sealed", b"sealed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "project_id", b"project_id", "pseudonym", b"pseudonym", "sealed", b"sealed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
