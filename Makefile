@@ -53,7 +53,7 @@ up: setup ## start everything and stay (ARGS are those of `heimdallr up`)
 	heimdallr up $(ARGS)
 
 test: setup ## every test; with CI=true a skipped one fails the run
-	pytest $(ARGS)
+	pytest --numprocesses=2 --dist=loadgroup --no-loadscope-reorder $(ARGS)
 
 soak: setup ## the tests that take minutes each: faults, fuzzing, large numbers
 	pytest -m soak $(ARGS)

@@ -1,4 +1,8 @@
-"""What every test shares: figures printed at the end; with CI=true a skip may fail the run."""
+"""What every test shares: figures printed at the end; with CI=true a skip may fail the run.
+
+Two workers share the tests: one takes those that start everything, one after another, so that no
+two systems compete for the machine; the other takes the rest, file by file.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +18,43 @@ MUST_RUN: Final = frozenset(
     {"postgres", "envoy", "triton", "dcmtk", "orthanc", "corpora", "stack", "browser"}
 )
 
-_figures: list[str] = []
+WHOLE_SYSTEM: Final = frozenset({"stack", "browser"})
+_FIGURE: Final = "figure"
 
 
 @pytest.fixture
-def figure() -> Callable[[str], None]:
+def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Note something that was measured; it is printed when the run ends."""
-    return _figures.append
+    return lambda text: request.node.user_properties.append((_FIGURE, text))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        group = _SYSTEMS if _starts_everything(item) else item.location[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_starts_everything, reverse=True)
+
+
+_SYSTEMS: Final = "systems"
+
+
+def _starts_everything(item: pytest.Item) -> bool:
+    return any(marker.name in WHOLE_SYSTEM for marker in item.iter_markers())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _figures:
+    reports = [report for some in terminalreporter.stats.values() for report in some]
+    figures = [
+        str(text)
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "teardown"
+        for name, text in report.user_properties
+        if name == _FIGURE
+    ]
+    if figures:
         terminalreporter.section("figures")
-        for line in _figures:
+        for line in figures:
             terminalreporter.line(line)
 
 
