@@ -112,30 +112,11 @@ class Gateway:
             settings.max_object_bytes,
             take_mismatched=settings.mismatched_files == "take",
         )
-        storage = StorageService(staging, self.intake)
-        conduct = _association_settings(settings, AllowList(self._dicom.allowed))
-        recorder = CallRecorder(RemoteAuditTrail(self._channel), "gateway")
-        denials = AuditedDenials(recorder)
-        outgoing = OutgoingSettings(settings.ae_title, conduct.inbox)
-        services = dimse_services(
-            Surroundings(
-                coordinator=self._channel,
-                mesh=self._mesh,
-                blobs=blobs,
-                outgoing=outgoing,
-                folder=settings.journal_folder / "commitments",
-                settled=lambda: self.intake.is_online,
-                settings=self._dicom,
-                recorder=recorder,
-            )
-        )
-        self._commitments = services.commitments
         self.commitments = Commitments()
-        reports = CommitmentReports(self.commitments)
         self.recorder = FlightRecorder(self._dicom.recent_associations, self._dicom.recent_messages)
-        self._offered = Services(storage, [*services.providers, reports], self.recorder, denials)
+        self._offered = self._services(StorageService(staging, self.intake), blobs)
         self._listener = Listener(
-            conduct,
+            _association_settings(settings, AllowList(self._dicom.allowed)),
             _admission(settings),
             self._offered,
             settings.max_waiting + settings.max_associations,
@@ -181,18 +162,41 @@ class Gateway:
             self._executor.shutdown(wait=False)
             self._journal_executor.shutdown(wait=False)
 
+    def _services(self, storage: StorageService, blobs: LocalBlobs) -> Services:
+        settings = self._settings
+        recorder = CallRecorder(RemoteAuditTrail(self._channel), "gateway")
+        offered = dimse_services(
+            Surroundings(
+                coordinator=self._channel,
+                mesh=self._mesh,
+                blobs=blobs,
+                outgoing=OutgoingSettings(settings.ae_title, _inbox_limits(settings)),
+                folder=settings.journal_folder / "commitments",
+                settled=lambda: self.intake.is_online,
+                settings=self._dicom,
+                recorder=recorder,
+            )
+        )
+        self._commitments = offered.commitments
+        providers = [*offered.providers, CommitmentReports(self.commitments)]
+        return Services(storage, providers, self.recorder, AuditedDenials(recorder))
+
 
 def _association_settings(settings: GatewaySettings, allowed: AllowList) -> AssociationSettings:
     return AssociationSettings(
         ae_title=settings.ae_title if settings.require_called_ae_title else None,
         negotiate_timeout_s=settings.negotiate_timeout_s,
         allowed=allowed,
-        inbox=InboxLimits(
-            max_pdu_length=settings.max_pdu_length,
-            max_object_bytes=settings.max_object_bytes,
-            idle_timeout_s=settings.idle_timeout_s,
-            pdu_timeout_s=settings.pdu_timeout_s,
-        ),
+        inbox=_inbox_limits(settings),
+    )
+
+
+def _inbox_limits(settings: GatewaySettings) -> InboxLimits:
+    return InboxLimits(
+        max_pdu_length=settings.max_pdu_length,
+        max_object_bytes=settings.max_object_bytes,
+        idle_timeout_s=settings.idle_timeout_s,
+        pdu_timeout_s=settings.pdu_timeout_s,
     )
 
 

@@ -139,36 +139,8 @@ class Coordinator:
         self._evidence = Evidence(pool, mesh, peers, self._completeness, settings)
         self._sources = SourcesService(SourceStore(pool), _speaking(peers))
         self._archive_service = ArchiveService(self._archive, blobs, self._views)
-        self._operations = OperationsService(
-            Sources(
-                Figures(pool),
-                self._views.queue,
-                analysis_service_pb2_grpc.AnalysisServiceStub(mesh),
-                blobs.folder if isinstance(blobs, LocalBlobs) else None,
-                settings.stack_file,
-                runtime.blobs_low_bytes,
-                runtime.blobs_free_bytes,
-            )
-        )
-        self.hooks.gathers = (
-            pool_gather(pool),
-            WorkGauges(pool).gather,
-            self._keeping.scrubs.gather,
-        )
-        self.hooks.background = (
-            self._committer.run,
-            self._wakeups.run,
-            self._relay.run,
-            self._hub.run,
-            self._end_watches,
-            self._feed.run,
-            *self._evidence.background,
-            Backfill(pool).run,
-            self._dispatcher.run,
-            self._rules.run,
-            self._keeping.collections.run,
-            self._keeping.scrubs.run,
-        )
+        self._operations = self._operating(runtime, pool, blobs, mesh)
+        self._work_in_background(pool)
 
     def add_servicers(self, server: grpc.aio.Server) -> None:
         """Add every servicer."""
@@ -191,6 +163,42 @@ class Coordinator:
         storage_service_pb2_grpc.add_StorageServiceServicer_to_server(self._keeping.service, server)
         peers_service_pb2_grpc.add_PeersServiceServicer_to_server(self._peers, server)
         sources_service_pb2_grpc.add_SourcesServiceServicer_to_server(self._sources, server)
+
+    def _operating(
+        self, runtime: RuntimeSettings, pool: Pool, blobs: BlobStore, mesh: grpc.aio.Channel
+    ) -> OperationsService:
+        return OperationsService(
+            Sources(
+                Figures(pool),
+                self._views.queue,
+                analysis_service_pb2_grpc.AnalysisServiceStub(mesh),
+                blobs.folder if isinstance(blobs, LocalBlobs) else None,
+                self._settings.stack_file,
+                runtime.blobs_low_bytes,
+                runtime.blobs_free_bytes,
+            )
+        )
+
+    def _work_in_background(self, pool: Pool) -> None:
+        self.hooks.gathers = (
+            pool_gather(pool),
+            WorkGauges(pool).gather,
+            self._keeping.scrubs.gather,
+        )
+        self.hooks.background = (
+            self._committer.run,
+            self._wakeups.run,
+            self._relay.run,
+            self._hub.run,
+            self._end_watches,
+            self._feed.run,
+            *self._evidence.background,
+            Backfill(pool).run,
+            self._dispatcher.run,
+            self._rules.run,
+            self._keeping.collections.run,
+            self._keeping.scrubs.run,
+        )
 
     def _workflow(self, worker: str, pool: Pool, mesh: grpc.aio.Channel) -> None:
         rules = CompletenessRules(
