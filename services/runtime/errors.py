@@ -210,3 +210,17 @@ class OcrUnavailableError(ServiceError):
 
     def __init__(self) -> None:
         super().__init__("pixels must be read and no OCR engine is installed")
+
+
+class DeidKeyUnavailableError(ServiceError):
+    """The key of a de-identification project is not at hand.
+
+    Args:
+        project_id: The project.
+    """
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+    reason = ErrorReason.ERROR_REASON_DEID_KEY_UNAVAILABLE
+
+    def __init__(self, project_id: str) -> None:
+        super().__init__("the key of the project is not at hand", project_id=project_id)
