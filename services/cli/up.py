@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable, Mapping
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import typer
 
+from services.cli import up_options as options
 from services.cli.connection import file_sentence
 from services.cli.stack import (
     MtlsSettings,
@@ -36,98 +37,34 @@ _DSN_SCHEMES: Final = ("postgresql://", "postgres://")
 
 
 def up(
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder of everything that must survive.", show_default=str(default_data_folder())
-        ),
-    ] = None,
-    http_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of web and gRPC.")] = 8080,
-    dicom_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of DICOM.")] = 11112,
-    dicom_tls_port: Annotated[
-        int | None,
-        typer.Option(min=1, max=65535, help="Port of DICOM by TLS; usually 2762."),
-    ] = None,
-    dicom_tls_certificate: Annotated[
-        Path | None, typer.Option(help="Certificate for it (PEM, with its chain).")
-    ] = None,
-    dicom_tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
-    dicom_tls_client_ca: Annotated[
-        Path | None,
-        typer.Option(help="Peers must show a certificate of these authorities (PEM)."),
-    ] = None,
-    http_address: Annotated[str, typer.Option(help="Address of web and gRPC.")] = "127.0.0.1",
-    dicom_address: Annotated[str, typer.Option(help="Address of DICOM.")] = "127.0.0.1",
-    database: Annotated[
-        str | None,
-        typer.Option(
-            envvar="HEIMDALLR_DATABASE_DSN",
-            help="DSN of a PostgreSQL server, instead of the embedded one.",
-            show_envvar=True,
-        ),
-    ] = None,
-    blobs: Annotated[
-        str | None,
-        typer.Option(
-            help="Object store for images, s3://, gs:// or az://, instead of a folder.",
-            envvar="HEIMDALLR_BLOBS_URL",
-        ),
-    ] = None,
-    tls: Annotated[
-        bool, typer.Option("--tls", help="TLS for web and gRPC, by a certificate made here.")
-    ] = False,
-    tls_certificate: Annotated[
-        Path | None, typer.Option(help="TLS by this certificate (PEM, with its chain).")
-    ] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
-    mtls: Annotated[
-        bool,
-        typer.Option("--mtls", help="Processes speak TCP with certificates, not Unix sockets."),
-    ] = False,
-    mesh_port: Annotated[
-        int, typer.Option(min=1, max=65535, help="With --mtls: port of the mesh.")
-    ] = 8443,
-    mesh_address: Annotated[
-        str, typer.Option(help="With --mtls: address of the mesh, for gateways elsewhere.")
-    ] = "127.0.0.1",
-    metrics_port: Annotated[
-        int | None,
-        typer.Option(min=1, max=65535, help="Port on 127.0.0.1 for Prometheus; none if absent."),
-    ] = None,
-    ohif_port: Annotated[
-        int | None,
-        typer.Option(min=1, max=65535, help="Port of the viewer OHIF (`make ohif` fetches it)."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON per event.")] = False,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
-    without: Annotated[
-        list[str] | None, typer.Option(help="Leave out a process; may be repeated.")
-    ] = None,
+    data: options.DataOption = None,
+    http_port: options.HttpPortOption = 8080,
+    dicom_port: options.DicomPortOption = 11112,
+    dicom_tls_port: options.DicomTlsPortOption = None,
+    dicom_tls_certificate: options.DicomTlsCertificateOption = None,
+    dicom_tls_key: options.DicomTlsKeyOption = None,
+    dicom_tls_client_ca: options.DicomTlsClientCaOption = None,
+    http_address: options.HttpAddressOption = "127.0.0.1",
+    dicom_address: options.DicomAddressOption = "127.0.0.1",
+    database: options.DatabaseOption = None,
+    blobs: options.BlobsOption = None,
+    tls: options.TlsOption = False,
+    tls_certificate: options.TlsCertificateOption = None,
+    tls_key: options.TlsKeyOption = None,
+    mtls: options.MtlsOption = False,
+    mesh_port: options.MeshPortOption = 8443,
+    mesh_address: options.MeshAddressOption = "127.0.0.1",
+    metrics_port: options.MetricsPortOption = None,
+    ohif_port: options.OhifPortOption = None,
+    as_json: options.JsonOption = False,
+    log_level: options.LogLevelOption = "info",
+    without: options.WithoutOption = None,
 ) -> None:
     """Run the stack of this machine until Ctrl-C.
 
     Exit status: 0 after an orderly stop; 1 when it refuses to start; 2 when an option is wrong;
     4 when a stack already runs on the data folder.
     """
-    if log_level not in {"debug", "info", "warning", "error"}:
-        raise typer.BadParameter("debug, info, warning or error", param_hint="--log-level")
-    if not NAMES.issuperset(without or ()):
-        raise typer.BadParameter(f"one of {', '.join(sorted(NAMES))}", param_hint="--without")
-    _require_different_ports(
-        {
-            "--http-port": (http_address, http_port),
-            "--dicom-port": (dicom_address, dicom_port),
-            "--dicom-tls-port": (dicom_address, dicom_tls_port),
-            "--metrics-port": ("127.0.0.1", metrics_port),
-            "--ohif-port": (http_address, ohif_port),
-            "--mesh-port": (mesh_address, mesh_port if mtls else None),
-        }
-    )
-    if database is not None and not database.startswith(_DSN_SCHEMES):
-        # The DSN is not repeated: it may hold a password.
-        raise typer.BadParameter("a DSN begins with postgresql://", param_hint="--database")
-    if blobs is not None and not blobs.startswith(_STORES):
-        raise typer.BadParameter(" or ".join(_STORES), param_hint="--blobs")
     settings = StackSettings(
         data=data or default_data_folder(),
         http_address=http_address,
@@ -146,8 +83,34 @@ def up(
         mtls=MtlsSettings(mesh_address, mesh_port) if mtls else None,
         blobs=blobs,
     )
+    _refuse_what_cannot_work(settings)
     voice = JsonVoice() if as_json else ScreenVoice()
     raise typer.Exit(asyncio.run(run(settings, voice)))
+
+
+def _refuse_what_cannot_work(settings: StackSettings) -> None:
+    if settings.log_level not in {"debug", "info", "warning", "error"}:
+        raise typer.BadParameter("debug, info, warning or error", param_hint="--log-level")
+    if not NAMES.issuperset(settings.without):
+        raise typer.BadParameter(f"one of {', '.join(sorted(NAMES))}", param_hint="--without")
+    if settings.database is not None and not settings.database.startswith(_DSN_SCHEMES):
+        # The DSN is not repeated: it may hold a password.
+        raise typer.BadParameter("a DSN begins with postgresql://", param_hint="--database")
+    if settings.blobs is not None and not settings.blobs.startswith(_STORES):
+        raise typer.BadParameter(" or ".join(_STORES), param_hint="--blobs")
+    _require_different_ports(_listeners(settings))
+
+
+def _listeners(settings: StackSettings) -> dict[str, tuple[str, int | None]]:
+    dicom_tls, mtls = settings.dicom_tls, settings.mtls
+    return {
+        "--http-port": (settings.http_address, settings.http_port),
+        "--dicom-port": (settings.dicom_address, settings.dicom_port),
+        "--dicom-tls-port": (settings.dicom_address, dicom_tls.port if dicom_tls else None),
+        "--metrics-port": ("127.0.0.1", settings.metrics_port),
+        "--ohif-port": (settings.http_address, settings.ohif_port),
+        "--mesh-port": (mtls.address, mtls.port) if mtls else ("", None),
+    }
 
 
 def _tls(own: bool, certificate: Path | None, key: Path | None) -> TlsSettings | None:
