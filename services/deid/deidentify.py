@@ -20,7 +20,7 @@ from services.deid.profile.rules import Rule
 from services.deid.profile.treatment import Profile
 from services.deid.pseudonyms import Pseudonyms
 from services.deid.residual import Needles, found_in, needles
-from services.deid.rewrite import Part, Rewriter
+from services.deid.rewrite import Observer, Part, Rewriter
 from services.deid.risk import (
     WANTED,
     pixels_may_identify,
@@ -107,12 +107,18 @@ class Deidentifier:
         """What is done with each attribute."""
         return self._profile
 
-    def deidentify(self, file: bytes | memoryview, approvals: Approvals | None = None) -> Released:
+    def deidentify(
+        self,
+        file: bytes | memoryview,
+        approvals: Approvals | None = None,
+        observer: Observer | None = None,
+    ) -> Released:
         """Return an object without identity.
 
         Args:
             file: A whole DICOM file (PS3.10).
             approvals: What a person lets through; nothing unless given.
+            observer: Told of everything that is done to an element; costs time.
 
         Raises:
             DicomError: It is not DICOM, or breaks the encoding rules.
@@ -129,7 +135,7 @@ class Deidentifier:
         session = self._session(facts, syntax)
         earlier = earlier_methods(layout, places, session.encoder)
         added = marks(session.encoder, self._applied, earlier)
-        parts = session.rewriter.rewrite(layout, places, added)
+        parts = session.rewriter.rewrite(layout, places, added, observer)
         if found_in(parts, session.sought, self._sought_uids(facts), _LONGEST_HEADER_PART):
             approvals.judge(DeidRefusedError("IDENTIFIER_FOUND", "", _LEFT))
         return self._released(file, facts, syntax, parts, session)
@@ -177,7 +183,9 @@ class Deidentifier:
         return given if isinstance(given, Pseudonyms) else given(patient_key)
 
     def _open(self, facts: Facts, syntax: TransferSyntax, pseudonyms: Pseudonyms) -> _Session:
-        subject = Subject.known_by(facts.patient_key, pseudonyms, facts.identifiers)
+        subject = Subject.known_by(
+            facts.patient_key, pseudonyms, (*facts.identifiers, *facts.dates)
+        )
         rewriter = Rewriter(self._profile, pseudonyms, subject, syntax, facts.encodings)
         sought = needles(facts, subject.pseudonym)
         return _Session(pseudonyms, subject, rewriter, Encoder(syntax), sought)

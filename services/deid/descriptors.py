@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Final
 
 from services.deid.subject import SHORTEST_WORD, Subject
+from services.deid.text_dates import capped_ages, parts_by_date
 
 _TOKEN: Final = re.compile(r"[^\W_]+(?:\.\d+[a-z]*)?")
 _CAMEL: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]{2,}(?![a-z])")
@@ -48,15 +49,22 @@ def clinical_words() -> frozenset[str]:
     return frozenset(words - _TITLES - _NAMES)
 
 
-def cleaned(text: str, subject: Subject) -> str:
+def cleaned(text: str, subject: Subject, shift_days: int | None = None) -> str:
     """Return what may stay of a text, its words in their order with single blanks between.
 
     Args:
         text: Any text.
         subject: Whose words must go, also where they are words of medicine.
+        shift_days: By how many days dates in it move; None when they go.
     """
     if not text:
         return ""
+    parts = parts_by_date(capped_ages(text), shift_days, subject.words)
+    found = (part if is_date else _cleaned_part(part, subject) for is_date, part in parts)
+    return " ".join(part for part in found if part)
+
+
+def _cleaned_part(text: str, subject: Subject) -> str:
     ungrouped = _GROUPED.sub(_short_group, text)
     return " ".join(_staying(_TOKEN.findall(ungrouped), subject))
 

@@ -49,6 +49,16 @@ class Encoder:
         """Return an item of defined length."""
         return self._implicit.pack(0xFFFE, 0xE000, len(content)) + content
 
+    def code(self, value: str, scheme: str, meaning: str) -> bytes:
+        """Return the content of an item that is a code (PS3.3 section 8.8)."""
+        return b"".join(
+            (
+                self.text(0x00080100, "SH", value),
+                self.text(0x00080102, "SH", scheme),
+                self.text(0x00080104, "LO", meaning),
+            )
+        )
+
     def header(self, tag: int, vr: str, length: int) -> bytes:
         """Return the header of an element whose value follows."""
         group, element = tag >> 16, tag & 0xFFFF

@@ -16,8 +16,6 @@ METHOD_CODES: Final = 0x00120064
 TEMPORAL: Final = 0x00280303
 METHOD_TEXT: Final = f"Heimdallr PS3.15 E.1 {EDITION}"
 _CODE_VALUE: Final = 0x00080100
-_SCHEME: Final = 0x00080102
-_MEANING: Final = 0x00080104
 
 
 def marks(
@@ -70,13 +68,7 @@ def _code_items(encoder: Encoder, options: frozenset[Option]) -> list[bytes]:
 
 
 def _code_item(encoder: Encoder, code: str, meaning: str) -> bytes:
-    return b"".join(
-        (
-            encoder.text(_CODE_VALUE, "SH", code),
-            encoder.text(_SCHEME, "SH", "DCM"),
-            encoder.text(_MEANING, "LO", meaning),
-        )
-    )
+    return encoder.code(code, "DCM", meaning)
 
 
 def _temporal(options: frozenset[Option]) -> str:

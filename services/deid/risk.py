@@ -15,9 +15,9 @@ BURNED_IN: Final = 0x00280301
 RECOGNIZABLE: Final = 0x00280302
 WANTED: Final = (IMAGE_TYPE, MODALITY, CONVERSION_TYPE, BURNED_IN, RECOGNIZABLE)
 
+_DICOMDIR: Final = "1.2.840.10008.1.3.10"
 _DOCUMENTS: Final = ("Encapsulated",)
-_UNSEEN: Final = ("Raw Data", "Presentation State", "Waveform", "Video", "Spectroscopy")
-_STRUCTURED: Final = (" SR ", "Key Object Selection", "Structured")
+_UNSEEN: Final = ("Raw Data", "Audio", "Video")
 _PICTURES: Final = ("Secondary Capture", "Ultrasound", "VL ", "Ophthalmic", "Dermoscopic")
 _DRAWN: Final = frozenset({"SCREEN SAVE", "REPORT", "DOSE_INFO"})
 
@@ -28,6 +28,8 @@ def refuse_what_cannot_be_treated(sop_class_uid: str) -> None:
     Raises:
         DeidRefusedError: It is one of them.
     """
+    if sop_class_uid == _DICOMDIR:
+        raise DeidRefusedError("DICOMDIR", "SOPClassUID", "a directory names what is beside it")
     name = f"{sop_class_name(sop_class_uid)} "
     if name == " ":
         raise DeidRefusedError("UNKNOWN_SOP_CLASS", "SOPClassUID", "not a class that is known")
@@ -37,10 +39,6 @@ def refuse_what_cannot_be_treated(sop_class_uid: str) -> None:
         )
     if any(part in name for part in _UNSEEN):
         raise DeidRefusedError("UNREADABLE_KIND", "SOPClassUID", "content of this kind is not read")
-    if any(part in name for part in _STRUCTURED):
-        raise DeidRefusedError(
-            "STRUCTURED_REPORT", "SOPClassUID", "statements of a report are not cleaned yet"
-        )
 
 
 def pixels_may_identify(sop_class_uid: str, values: Mapping[int, str]) -> bool:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from services.deid.dates import capped_age, kept_time, shifted_date, shifted_date_time
+from services.deid.dates import OLDEST_AGE, capped_age, kept_time, shifted_date, shifted_date_time
 from services.deid.descriptors import cleaned
 from services.deid.encode import Encoder
 from services.deid.profile.treatment import PATIENT_NAME, Treatment
@@ -16,6 +16,8 @@ from services.dicom import charset
 from services.dicom.encoding import dictionary_vr
 
 _MAX_CLEANED_CHARS: Final = 1 << 16
+_LONGEST_NUMBER: Final = 16
+_UNDECODED: Final = "\ufffd"
 _TEXTS: Final = frozenset({"LO", "LT", "SH", "ST", "UC", "UR", "UT"})
 _CLASSES: Final = (
     _TEXTS,
@@ -76,6 +78,7 @@ class Values:
         pseudonyms: Of the project.
         subject: The patient.
         encodings: Python encodings of text.
+        shifts_text: Whether dates in text are moved and stay, instead of going.
     """
 
     def __init__(
@@ -84,11 +87,14 @@ class Values:
         pseudonyms: Pseudonyms,
         subject: Subject,
         encodings: tuple[str, ...],
+        *,
+        shifts_text: bool = False,
     ) -> None:
         self._encoder = encoder
         self._pseudonyms = pseudonyms
         self._subject = subject
         self._encodings = encodings
+        self._text_shift = subject.shift_days if shifts_text else None
         self._shifts: Mapping[str, Callable[[str], str]] = {
             "DA": lambda text: shifted_date(text, subject.shift_days),
             "DT": lambda text: shifted_date_time(text, subject.shift_days),
@@ -101,6 +107,8 @@ class Values:
             Treatment.UID: self._uid,
             Treatment.SHIFT: self._shifted,
             Treatment.CLEAN: self._cleaned,
+            Treatment.CLEAN_OR_DUMMY: self._cleaned_or_dummy,
+            Treatment.AGE: self._age,
             Treatment.NAME: self._name,
             Treatment.PATIENT: self._patient,
         }
@@ -152,15 +160,33 @@ class Values:
         return self._encoder.text(tag, vr, changed)
 
     def _cleaned(self, tag: int, vr: str, value: memoryview) -> bytes:
+        text = self._clean_text(vr, value)
+        return self._encoder.text(tag, vr, text) if text is not None else b""
+
+    def _cleaned_or_dummy(self, tag: int, vr: str, value: memoryview) -> bytes:
+        text = self._clean_text(vr, value)
+        return self._encoder.text(tag, vr, text) if text else self._dummy(tag, vr, value)
+
+    def _clean_text(self, vr: str, value: memoryview) -> str | None:
         if vr not in _TEXTS or len(value) > _MAX_CLEANED_CHARS:
-            return b""
+            return None
         values = self._text(value).split("\\") if vr in ("LO", "SH", "UC") else [self._text(value)]
-        text = "\\".join(cleaned(one, self._subject) for one in values)
-        return self._encoder.text(tag, vr, text)
+        return "\\".join(cleaned(one, self._subject, self._text_shift) for one in values)
+
+    def _age(self, tag: int, vr: str, value: memoryview) -> bytes | None:
+        try:
+            years = float(bytes(value[:_LONGEST_NUMBER]).strip(b" \0"))
+        except ValueError:
+            return self._dummy(tag, vr, value)
+        return None if years <= OLDEST_AGE else self._encoder.text(tag, vr, str(OLDEST_AGE + 1))
 
     def _name(self, tag: int, vr: str, value: memoryview) -> bytes | None:
-        if len(value) > _MAX_CLEANED_CHARS or not self._subject.is_named_in(self._text(value)):
-            return None if len(value) <= _MAX_CLEANED_CHARS else b""
+        if len(value) > _MAX_CLEANED_CHARS:
+            return b""
+        text = self._text(value)
+        # What does not decode is of another character set than it says: it may say anything.
+        if _UNDECODED not in text and not self._subject.is_named_in(text):
+            return None
         return self._cleaned(tag, vr, value) if vr in _TEXTS else b""
 
     def _patient(self, tag: int, vr: str, _value: memoryview) -> bytes:

@@ -28,6 +28,10 @@ class Treatment(Enum):
     """A date or time moved by the patient's own interval."""
     CLEAN = auto()
     """Text of which only words stay that identify nobody; a sequence's items are treated."""
+    CLEAN_OR_DUMMY = auto()
+    """The same where the IOD wants a value: a dummy when no word stays."""
+    AGE = auto()
+    """A number of years, 90 at most."""
     NAME = auto()
     """A technical name that stays unless it holds something of the patient's header."""
     PATIENT = auto()
@@ -38,6 +42,9 @@ class Treatment(Enum):
 
 PATIENT_NAME: Final = 0x00100010
 PATIENT_ID: Final = 0x00100020
+# Lengths that would be wrong, like those of groups, and what digital signatures leave behind. An
+# overlay goes whole: without its data the rest of its plane is no plane.
+_ALWAYS_GO: Final = frozenset({0x00080001, 0x4FFE0001})
 _DATE_VRS: Final = frozenset({"DA", "DT", "TM"})
 _BASIC: Final[Mapping[str, Treatment]] = {
     "X": Treatment.REMOVE,
@@ -71,6 +78,11 @@ class Profile:
         self.rules = by_tag(rules)
         self._known: dict[int, Treatment] = {}
 
+    @property
+    def shifts_dates(self) -> bool:
+        """Whether dates are moved, so that those in cleaned text may stay, moved too."""
+        return Option.RETAIN_MODIFIED_DATES in self.options
+
     def treatment(self, tag: int) -> Treatment:
         """Return what is done with the attribute of a tag, whatever its value."""
         found = self._known.get(tag)
@@ -95,8 +107,8 @@ class Profile:
     def _decide(self, tag: int) -> Treatment:
         if tag in (PATIENT_NAME, PATIENT_ID):
             return Treatment.PATIENT
-        if not tag & 0xFFFF:
-            return Treatment.REMOVE  # group lengths would be wrong
+        if not tag & 0xFFFF or tag in _ALWAYS_GO or 0x6000 <= tag >> 16 <= 0x60FF:
+            return Treatment.REMOVE
         row = row_of(tag)
         vr = dictionary_vr(tag)
         if row is None:
@@ -118,8 +130,8 @@ class Profile:
             return Treatment.PRIVATE
         if vr in _DATE_VRS:
             return Treatment.SHIFT
-        # Drawings are looked at with the pixels; until then they cannot be proved clean.
-        if 0x5000 <= tag >> 16 <= 0x60FF:
+        # A curve is a drawing that nothing here looks at.
+        if 0x5000 <= tag >> 16 <= 0x50FF:
             return Treatment.REMOVE
         return Treatment.CLEAN
 
