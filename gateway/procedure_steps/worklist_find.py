@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
 from types import MappingProxyType
 from typing import Final
 
 from gateway.dimse.callers import Registry, refusal
-from gateway.dimse.commands import C_FIND_RQ, SUCCESS, Reply, Status
+from gateway.dimse.commands import C_FIND_RQ, Reply, Status
 from gateway.dimse.service import Request, Responder
 from gateway.procedure_steps.tree import decode, encode
 from gateway.procedure_steps.worklist_answer import answer, chosen
 from gateway.procedure_steps.worklist_keys import WorklistQuery, read_worklist_query
-from gateway.query_retrieve.find import CANCELLED, PENDING, PENDING_IN_PART, attribute_match
-from gateway.query_retrieve.query import IdentifierError
+from gateway.query_retrieve.find import attribute_match
+from gateway.query_retrieve.finding import answer_query, send_matches
 from heimdallr.worklist.v1 import scheduled_step_pb2 as step_pb
 from heimdallr.worklist.v1 import worklist_service_pb2 as pb
 from heimdallr.worklist.v1 import worklist_service_pb2_grpc as pb_grpc
-from services.dicom.errors import DicomError
 from services.dicom.walk import Limits
-from services.runtime.client import ServiceCallError, typed_errors
+from services.runtime.client import typed_errors
 
 MODALITY_WORKLIST: Final = "1.2.840.10008.5.1.4.31"
 _WORKLIST_AWAY: Final = Status(0xA700, "the worklist cannot be asked")
-_DOES_NOT_MATCH: Final = 0xA900
-_UNABLE_TO_PROCESS: Final = 0xC000
 _LIMITS: Final = Limits(max_elements=2_000, max_item_elements=512, max_depth=8)
 
 
@@ -51,31 +47,21 @@ class WorklistFindService:
         refused = await refusal(self._registry, request.source)
         if refused is not None:
             return Reply(refused)
-        try:
-            found = decode(request.data_set, request.context.transfer_syntax, _LIMITS)
-            query = read_worklist_query(found)
-        except DicomError as error:
-            return Reply(Status(_DOES_NOT_MATCH, f"{error.field}: {error.rule}"))
-        except IdentifierError as error:
-            return Reply(Status(_DOES_NOT_MATCH, error.rule))
-        try:
-            return await self._answer(query, request, responder)
-        except ServiceCallError as error:
-            if error.retryable:
-                return Reply(_WORKLIST_AWAY)
-            return Reply(Status(_UNABLE_TO_PROCESS, error.metadata.get("rule", "")))
+        return await answer_query(
+            lambda: _read(request),
+            lambda query: self._answer(query, request, responder),
+            _WORKLIST_AWAY,
+        )
 
     async def _answer(self, query: WorklistQuery, request: Request, responder: Responder) -> Reply:
-        status = PENDING if query.is_whole else PENDING_IN_PART
         matches = [attribute_match(key, asked) for key, asked in query.conditions.items()]
-        async with aclosing(self._steps(pb.QueryWorklistRequest(matches=matches))) as steps:
-            async for step in steps:
-                if responder.is_cancelled:
-                    return Reply(CANCELLED)
-                values = chosen(answer(step), query.wanted)
-                data_set = encode(values, request.context.transfer_syntax)
-                await responder.pending(Reply(status, data_set))
-        return Reply(CANCELLED if responder.is_cancelled else SUCCESS)
+        syntax = request.context.transfer_syntax
+        return await send_matches(
+            self._steps(pb.QueryWorklistRequest(matches=matches)),
+            lambda step: encode(chosen(answer(step), query.wanted), syntax),
+            responder,
+            is_whole=query.is_whole,
+        )
 
     async def _steps(
         self, asked: pb.QueryWorklistRequest
@@ -89,3 +75,8 @@ class WorklistFindService:
         finally:
             # Otherwise the worklist goes on reading for a peer that is gone.
             call.cancel()
+
+
+def _read(request: Request) -> WorklistQuery:
+    found = decode(request.data_set, request.context.transfer_syntax, _LIMITS)
+    return read_worklist_query(found)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
 from types import MappingProxyType
 from typing import Final
 
 from gateway.dimse.callers import Registry, refusal
-from gateway.dimse.commands import C_FIND_RQ, SUCCESS, Reply, Status
+from gateway.dimse.commands import C_FIND_RQ, Reply, Status
 from gateway.dimse.service import Request, Responder
+from gateway.query_retrieve.finding import answer_query, send_matches
 from gateway.query_retrieve.identifier import (
     QUERY_RETRIEVE_LEVEL,
     decode_identifier,
@@ -22,21 +22,14 @@ from gateway.query_retrieve.query import (
     INSTANCE_AVAILABILITY,
     RELATIONAL,
     RETRIEVE_AE_TITLE,
-    IdentifierError,
     Query,
     read_query,
 )
 from heimdallr.archive.v1 import archive_service_pb2 as pb
 from heimdallr.archive.v1 import archive_service_pb2_grpc as pb_grpc
-from services.dicom.errors import DicomError
-from services.runtime.client import ServiceCallError, typed_errors
+from services.runtime.client import typed_errors
 
-PENDING: Final = Status(0xFF00)
-PENDING_IN_PART: Final = Status(0xFF01)
-CANCELLED: Final = Status(0xFE00, "cancelled")
 ARCHIVE_AWAY: Final = Status(0xA700, "the archive cannot be asked")
-_UNABLE_TO_PROCESS: Final = 0xC000
-_DOES_NOT_MATCH: Final = 0xA900
 # Relational queries, combined date and time, fuzzy names, no time zones (PS3.4 C.5.1.1).
 _OPTIONS: Final = bytes((1, 1, 1, 0))
 _LEVELS: Final = {
@@ -73,30 +66,21 @@ class FindService:
         refused = await refusal(self._registry, request.source)
         if refused is not None:
             return Reply(refused)
-        try:
-            query = _read(request)
-        except DicomError as error:
-            return Reply(Status(_DOES_NOT_MATCH, f"{error.field}: {error.rule}"))
-        except IdentifierError as error:
-            return Reply(Status(_DOES_NOT_MATCH, error.rule))
-        try:
-            return await self._answer(query, request, responder)
-        except ServiceCallError as error:
-            if error.retryable:
-                return Reply(ARCHIVE_AWAY)
-            return Reply(Status(_UNABLE_TO_PROCESS, error.metadata.get("rule", "")))
+        return await answer_query(
+            lambda: _read(request),
+            lambda query: self._answer(query, request, responder),
+            ARCHIVE_AWAY,
+        )
 
     async def _answer(self, query: Query, request: Request, responder: Responder) -> Reply:
-        status = PENDING if query.is_whole else PENDING_IN_PART
         asked = query_request(query, fuzzy_names=_option(request, FUZZY_NAMES))
-        async with aclosing(self._rows(asked)) as rows:
-            async for row in rows:
-                if responder.is_cancelled:
-                    return Reply(CANCELLED)
-                values = self._values(query, row)
-                data_set = encode_data_set(values, request.context.transfer_syntax)
-                await responder.pending(Reply(status, data_set))
-        return Reply(CANCELLED if responder.is_cancelled else SUCCESS)
+        syntax = request.context.transfer_syntax
+        return await send_matches(
+            self._rows(asked),
+            lambda row: encode_data_set(self._values(query, row), syntax),
+            responder,
+            is_whole=query.is_whole,
+        )
 
     async def _rows(self, asked: pb.QueryRequest) -> AsyncGenerator[pb.QueryRow, None]:
         call = self._archive.Query(asked)
