@@ -8,11 +8,11 @@ from heimdallr.conversion.v1 import conversion_service_pb2_grpc as pb_grpc
 from services.conversion.headers import keep_pydicom_quiet
 from services.conversion.service import ConversionService
 from services.conversion.settings import ConversionSettings
-from services.conversion.workspace import Workspaces
 from services.runtime.blobs import open_blobs
 from services.runtime.logs import configure_logs
 from services.runtime.server import run, serve
 from services.runtime.settings import RuntimeSettings, load_settings
+from services.runtime.workspaces import Workspaces
 
 
 async def main() -> None:

@@ -16,7 +16,7 @@ from heimdallr.imaging.v1 import volume_pb2
 from services.conversion import messages
 from services.conversion.conversion import Converted, Instance, convert_series
 from services.conversion.dicom_files import gather_files
-from services.conversion.imaging_pool import ImagingPool
+from services.conversion.imaging_pool import Chunk, ImagingPool
 from services.conversion.imaging_tasks import decode_task, render_task, transcode_task
 from services.conversion.metadata import MEDIA_TYPE, write_metadata
 from services.conversion.metrics import StepClock
@@ -28,10 +28,10 @@ from services.conversion.series import Refusal
 from services.conversion.settings import ConversionSettings
 from services.conversion.stored_images import StoredImages
 from services.conversion.thumbnails import thumbnail
-from services.conversion.workspace import Workspaces
 from services.runtime.blob_messages import blob_from_proto, blob_to_proto
 from services.runtime.blobs import BlobStore
 from services.runtime.errors import InvalidFieldError
+from services.runtime.workspaces import Workspaces
 
 MAX_INSTANCES: Final = 20_000
 MAX_CANDIDATES: Final = 10_000
@@ -124,10 +124,12 @@ class ConversionService(pb_grpc.ConversionServiceServicer):
         self, request: pb.DecodeFramesRequest, context: DecodeContext
     ) -> AsyncIterator[pb.DecodeFramesResponse]:
         """See ``conversion_service.proto``."""
-        async with (
-            self._images.opened(blob_from_proto(request.blob)) as path,
-            aclosing(self._imaging.run(decode_task(request.frames, path))) as chunks,
-        ):
+
+        def work(path: Path) -> AsyncGenerator[Chunk, None]:
+            return self._imaging.run(decode_task(request.frames, path))
+
+        ref = blob_from_proto(request.blob)
+        async with aclosing(self._images.read(ref, work)) as chunks:
             async for chunk in chunks:
                 yield pb.DecodeFramesResponse(
                     data=chunk.data,
@@ -150,10 +152,11 @@ class ConversionService(pb_grpc.ConversionServiceServicer):
                     yield pb.TranscodeInstanceResponse(data=data)
 
     async def _rendered(self, request: pb.RenderFrameRequest) -> AsyncGenerator[bytes, None]:
-        async with (
-            self._images.opened(blob_from_proto(request.blob)) as path,
-            aclosing(self._imaging.run(render_task(request, path))) as chunks,
-        ):
+        def work(path: Path) -> AsyncGenerator[Chunk, None]:
+            return self._imaging.run(render_task(request, path))
+
+        ref = blob_from_proto(request.blob)
+        async with aclosing(self._images.read(ref, work)) as chunks:
             async for chunk in chunks:
                 yield chunk.data
 

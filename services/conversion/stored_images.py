@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-from services.conversion.workspace import Workspaces
+from services.conversion.errors import ImageNotRenderableError
+from services.conversion.imaging_pool import Chunk
 from services.runtime.blob_ref import BlobRef
 from services.runtime.blobs import BlobStore
 from services.runtime.errors import BlobCorruptError, BlobNotFoundError
+from services.runtime.workspaces import Workspaces
 
 _REMEMBERED: Final = 10_000
+Work = Callable[[Path], AsyncGenerator[Chunk, None]]
 
 
 class StoredImages:
@@ -51,6 +54,37 @@ class StoredImages:
             copy = folder / "image.dcm"
             await self._blobs.copy_to(ref, copy)
             yield copy
+
+    async def read(self, ref: BlobRef, work: Work) -> AsyncGenerator[Chunk, None]:
+        """Yield what is made of a blob; its file is hashed while the work goes on.
+
+        Args:
+            ref: The blob.
+            work: Begins to work on its file. Nothing of it is given out before the hash is known.
+
+        Raises:
+            BlobNotFoundError: The blob is not stored.
+            BlobCorruptError: It does not have the bytes its hash promises.
+        """
+        local = self._blobs.local_path(ref)
+        if local is None:
+            async with self.opened(ref) as copy, aclosing(work(copy)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+            return
+        checking = asyncio.create_task(self._check(local, ref))
+        try:
+            async with aclosing(work(local)) as chunks:
+                async for chunk in chunks:
+                    await checking
+                    yield chunk
+        except ImageNotRenderableError:
+            # Bytes that are lost or damaged are the better reason.
+            await checking
+            raise
+        finally:
+            checking.cancel()
+            await asyncio.gather(checking, return_exceptions=True)
 
     async def _check(self, path: Path, ref: BlobRef) -> None:
         try:

@@ -28,9 +28,9 @@ from heimdallr.conversion.v1 import conversion_service_pb2_grpc as conversion_gr
 from heimdallr.workflow.v1 import workflow_service_pb2_grpc as workflow_grpc
 from services.conversion.service import ConversionService
 from services.conversion.settings import ConversionSettings
-from services.conversion.workspace import Workspaces
 from services.runtime.local_blobs import LocalBlobs
 from services.runtime.tokens import Verifier
+from services.runtime.workspaces import Workspaces
 from tests.gateway.dicomweb.archive_double import ArchiveDouble, IndexDouble, WorkflowDouble
 from tests.support.instances import part10
 from tests.support.mesh import RunningServer, running_server

@@ -23,10 +23,10 @@ from services.conversion.drawing import Viewport, Window, draw
 from services.conversion.imaging import ImageError, decode, render, transcode
 from services.conversion.service import ConversionService
 from services.conversion.settings import ConversionSettings
-from services.conversion.workspace import Workspaces
 from services.runtime.blob_messages import blob_to_proto
 from services.runtime.client import error_info
 from services.runtime.local_blobs import LocalBlobs
+from services.runtime.workspaces import Workspaces
 from tests.support.corpora import corpus
 from tests.support.instances import ct_instance, part10
 from tests.support.mesh import running_server

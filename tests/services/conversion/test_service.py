@@ -26,11 +26,11 @@ from heimdallr.imaging.v1 import blob_ref_pb2, volume_pb2
 from heimdallr.imaging.v1.instance_attributes_pb2 import InstanceAttributes
 from services.conversion.service import ConversionService
 from services.conversion.settings import ConversionSettings
-from services.conversion.workspace import Workspaces
 from services.dicom.phantoms.series import PhantomStudy, phantom_study
 from services.runtime.blob_messages import blob_from_proto
 from services.runtime.client import MeshChannel, error_info
 from services.runtime.local_blobs import LocalBlobs
+from services.runtime.workspaces import Workspaces
 from tests.services.conversion.series_files import series_messages
 from tests.support.mesh import running_server
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.conversion.workspace import Workspaces
+from services.runtime.workspaces import Workspaces
 
 
 def folders(root: Path) -> list[Path]:
