@@ -130,7 +130,7 @@ class Deidentifier:
         view = self._data_set(memoryview(file)[offset:], syntax)
         layout = Layout(view, syntax, self._limits)
         places = layout.elements(0, len(view), 0)
-        facts = read_facts(view, places, WANTED)
+        facts = read_facts(layout, places, WANTED, syntax)
         self._judge_kind(facts, approvals)
         session = self._session(facts, syntax)
         earlier = earlier_methods(layout, places, session.encoder)

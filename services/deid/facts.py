@@ -6,9 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.deid.layout import Place
+from services.deid.dummies import OWN_WORDS
+from services.deid.identifiers import identifier, is_identifier, nested_identifiers
+from services.deid.layout import Layout, Place
 from services.deid.pseudonyms import patient_key
 from services.dicom import charset
+from services.dicom.uids import TransferSyntax
 
 CHARACTER_SET: Final = 0x00080005
 SOP_CLASS: Final = 0x00080016
@@ -16,26 +19,13 @@ SOP_INSTANCE: Final = 0x00080018
 STUDY_INSTANCE: Final = 0x0020000D
 _PATIENT_ID: Final = 0x00100020
 _ISSUER: Final = 0x00100021
-_NUMBERS: Final = frozenset(
-    {
-        _PATIENT_ID,
-        0x00080050,  # Accession Number
-        0x00101000,  # Other Patient IDs
-        0x00101040,  # Patient's Address
-        0x00102154,  # Patient's Telephone Numbers
-        0x00102155,  # Patient's Telecom Information
-        0x00380010,  # Admission ID
-        0x00401001,  # Requested Procedure ID
-        0x00402016,  # Placer and filler order numbers
-        0x00402017,
-    }
-)
 _UIDS: Final = frozenset({SOP_INSTANCE, STUDY_INSTANCE, 0x0020000E, 0x00200052})
 _SERIES_INSTANCE: Final = 0x0020000E
 _PATIENT_NAME: Final = 0x00100010
 _BIRTH_DATE: Final = 0x00100030
 _DATES: Final = frozenset({_BIRTH_DATE})
 _LONGEST: Final = 4096
+_UNDECODED: Final = "\ufffd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +59,9 @@ class Facts:
         patient_key: See ``pseudonyms.patient_key``.
         identity: Of the patient, the study and the series.
         encodings: Python encodings of its text.
-        names: Every person's name at the top level.
-        numbers: Identifiers and addresses.
+        names: Every person's name, at any depth.
+        numbers: Identifiers and addresses, at any depth.
+        undecoded: Those among them whose bytes are not of their character set, as they stand.
         uids: UIDs of study, series, instance and frame of reference.
         dates: The birth date, as sent.
         values: Other texts that decide about risk, by tag.
@@ -83,6 +74,7 @@ class Facts:
     encodings: tuple[str, ...]
     names: tuple[str, ...]
     numbers: tuple[str, ...]
+    undecoded: tuple[bytes, ...]
     uids: tuple[str, ...]
     dates: tuple[str, ...]
     values: dict[int, str]
@@ -93,40 +85,52 @@ class Facts:
         return self.names + self.numbers
 
 
-def read_facts(view: memoryview, places: Iterable[Place], wanted: Sequence[int]) -> Facts:
+def read_facts(
+    layout: Layout, places: Sequence[Place], wanted: Sequence[int], syntax: TransferSyntax
+) -> Facts:
     """Read the facts of an object.
 
     Args:
-        view: Its data set.
+        layout: Of its data set.
         places: Of its elements.
         wanted: Tags of other texts to read.
+        syntax: Its transfer syntax.
+
+    Raises:
+        DicomError: A sequence breaks the encoding rules.
     """
-    found = {
-        place.tag: place
-        for place in places
-        if place.vr == "PN" or place.tag in _READ or place.tag in wanted
-    }
+    view = layout.view
+    found = {place.tag: place for place in places if place.tag in _READ or place.tag in wanted}
     terms = found.get(CHARACTER_SET)
     encodings = charset.encodings_of(bytes(view[terms.value : terms.stop]) if terms else b"")
     texts = {tag: _text(view, place, encodings) for tag, place in found.items()}
     study = texts.get(STUDY_INSTANCE, "")
+    people = [identifier(view, place) for place in places if is_identifier(place)]
+    people += nested_identifiers(layout, places, syntax)
+    decoded = [(one, _decoded(one.value, encodings)) for one in people]
     return Facts(
         sop_class_uid=texts.get(SOP_CLASS, ""),
         sop_instance_uid=texts.get(SOP_INSTANCE, ""),
         patient_key=patient_key(texts.get(_PATIENT_ID, ""), texts.get(_ISSUER, ""), study),
         identity=_identity(texts),
         encodings=encodings,
-        names=tuple(texts[tag] for tag, place in found.items() if place.vr == "PN" and texts[tag]),
-        numbers=_present(texts, _NUMBERS),
+        names=_distinct(text for one, text in decoded if one.is_name),
+        numbers=_distinct(text for one, text in decoded if not one.is_name),
+        undecoded=tuple(dict.fromkeys(one.value for one, text in decoded if _UNDECODED in text)),
         uids=_present(texts, _UIDS),
-        dates=_present(texts, _DATES),
+        dates=tuple(date for date in _present(texts, _DATES) if date not in OWN_WORDS),
         values={tag: texts[tag] for tag in wanted if tag in texts},
     )
 
 
 _READ: Final = (
-    _NUMBERS | _UIDS | _DATES | {CHARACTER_SET, SOP_CLASS, _ISSUER, STUDY_INSTANCE, SOP_INSTANCE}
+    _UIDS | _DATES | {CHARACTER_SET, SOP_CLASS, _PATIENT_NAME, _PATIENT_ID, _ISSUER, STUDY_INSTANCE}
 )
+
+
+def _distinct(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return each text once, without what an earlier pass put there instead of an identifier."""
+    return tuple(dict.fromkeys(text for text in texts if text and text not in OWN_WORDS))
 
 
 def _identity(texts: dict[int, str]) -> Identity:
@@ -145,5 +149,8 @@ def _present(texts: dict[int, str], tags: Iterable[int]) -> tuple[str, ...]:
 
 
 def _text(view: memoryview, place: Place, encodings: tuple[str, ...]) -> str:
-    value = bytes(view[place.value : min(place.stop, place.value + _LONGEST)])
+    return _decoded(bytes(view[place.value : min(place.stop, place.value + _LONGEST)]), encodings)
+
+
+def _decoded(value: bytes, encodings: tuple[str, ...]) -> str:
     return charset.clean(charset.decode(value, encodings), _LONGEST)

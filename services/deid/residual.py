@@ -6,25 +6,28 @@ searches the finished bytes for it, in each encoding in which it could stand the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import base64
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
+from pydicom.charset import python_encoding
 
+from services.deid.dummies import OWN_WORDS
 from services.deid.facts import Facts
+from services.deid.sieve import Sieve
 
 _SHORTEST: Final = 4
 _SHORTEST_IN_PIXELS: Final = 7
-_MOST_PLACES: Final = 1000
-_LONGEST_TAIL: Final = 256
-_PRINTABLE: Final = 0x5F
-_ALL_FOUR: Final = np.uint32(0x01010101)
-_WIDE: Final = ("utf-16-le", "utf-16-be")
+_SHORTEST_IN_BASE64: Final = 6
+_LONG_NUMBER: Final = 8
+_LONGEST_TEXT: Final = 256
+_WIDE: Final = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
+_NARROW: Final = ("utf-8", *dict.fromkeys(python_encoding.values()), "cp1252", "big5", "cp1251")
+_GROUPING: Final = str.maketrans("", "", " -().+/")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Needles:
     """What is sought.
 
@@ -35,6 +38,12 @@ class Needles:
 
     header: frozenset[bytes]
     pixels: frozenset[bytes]
+    in_header: Sieve = field(init=False, repr=False, compare=False)
+    in_pixels: Sieve = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "in_header", Sieve(self.header, every_offset=True))
+        object.__setattr__(self, "in_pixels", Sieve(self.pixels, every_offset=False))
 
 
 def needles(facts: Facts, pseudonym: str) -> Needles:
@@ -44,14 +53,18 @@ def needles(facts: Facts, pseudonym: str) -> Needles:
         facts: What stood in its header before.
         pseudonym: The patient's new name, which may by chance be the old one.
     """
-    texts = {word for name in facts.names for word in _parts(name)}
-    texts |= {number.strip() for number in facts.numbers}
-    texts |= set(facts.dates)
-    texts.discard(pseudonym)
-    encodings = ("utf-8", *facts.encodings)
+    texts = {word[:_LONGEST_TEXT] for name in facts.names for word in _parts(name)}
+    texts |= {form[:_LONGEST_TEXT] for number in facts.numbers for form in _numbers(number)}
+    texts |= {form for date in facts.dates for form in _dates(date)}
+    texts -= {pseudonym, *OWN_WORDS}
+    raw = {word for value in facts.undecoded for word in _raw_parts(value)}
+    long = {text for text in texts if len(text) >= _SHORTEST_IN_PIXELS}
     return Needles(
-        header=_encoded({t.lower() for t in texts if len(t) >= _SHORTEST}, encodings),
-        pixels=_encoded({t for t in texts if len(t) >= _SHORTEST_IN_PIXELS}, encodings[:1]),
+        header=frozenset(_in_header(texts) | {word.lower() for word in raw}),
+        pixels=frozenset(
+            {text.encode(one) for text in long for one in ("utf-8", *_WIDE[:2])}
+            | {word for word in raw if len(word) >= _SHORTEST_IN_PIXELS}
+        ),
     )
 
 
@@ -70,65 +83,75 @@ def found_in(
         longest_header: Longest part, in bytes, that is read as header.
     """
     header = b"".join(part for part in parts if len(part) <= longest_header).lower()
-    bulk = [part for part in parts if len(part) > longest_header]
-    hits = sum(needle in header for needle in (*sought.header, *uids))
-    return hits + sum(_found_in_bulk(part, sought.pixels) for part in bulk)
+    hits = sum(uid in header for uid in uids)
+    hits += sum(not _is_chance(header, at, needle) for at, needle in sought.in_header.found(header))
+    bulk = (part for part in parts if len(part) > longest_header)
+    return hits + sum(1 for part in bulk for _ in sought.in_pixels.found(part))
 
 
-def _found_in_bulk(part: bytes | memoryview, sought: frozenset[bytes]) -> int:
-    """Count what stands in a large part, mostly by finding that no text stands there at all."""
-    if not sought:
-        return 0
-    octets = np.frombuffer(part, np.uint8, len(part) // 8 * 8)
-    places = np.concatenate([_narrow_places(octets, sought), _wide_places(octets, sought)])
-    tail = bytes(part[-_LONGEST_TAIL:])
-    if all(needle.isascii() for needle in sought) and len(places) <= _MOST_PLACES:
-        longest = max(map(len, sought))
-        near = [bytes(part[max(0, at - longest) : at + longest]) for at in places.tolist()]
-        return sum(needle in window for window in (*near, tail) for needle in sought)
-    whole = bytes(part)
-    return sum(needle in whole for needle in sought)
+def _is_chance(header: bytes, at: int, needle: bytes) -> bool:
+    """Tell whether a short number is only part of a longer one, as of a new UID."""
+    if len(needle) >= _LONG_NUMBER or not needle.isdigit():
+        return False
+    end = at + len(needle)
+    return header[max(0, at - 1) : at].isdigit() or header[end : end + 1].isdigit()
 
 
-def _narrow_places(octets: NDArray[np.uint8], sought: frozenset[bytes]) -> NDArray[np.intp]:
-    """Return offsets of which one lies within each of what is sought, of seven bytes or more.
-
-    Seven bytes cover four at an offset divisible by four; those must be printable.
-    """
-    printable = (octets - np.uint8(0x20)) < _PRINTABLE
-    found = np.flatnonzero(printable.view("<u4") == _ALL_FOUR)
-    return 4 * found[np.isin(octets.view("<u4")[found], _words(sought, 4))]
-
-
-def _wide_places(octets: NDArray[np.uint8], sought: frozenset[bytes]) -> NDArray[np.intp]:
-    """Return the same for UTF-16 of seven characters or more, wherever its bytes lie."""
-    pairs = octets.view("<u2")
-    low = (pairs - np.uint16(0x20)) < _PRINTABLE
-    high = ((pairs & np.uint16(0xFF)) == 0) & ((pairs - np.uint16(0x2000)) < _PRINTABLE << 8)
-    found = np.flatnonzero((low.view("<u4") == _ALL_FOUR) | (high.view("<u4") == _ALL_FOUR))
-    return 8 * found[np.isin(octets.view("<u8")[found], _words(sought, 8))]
-
-
-def _words(sought: frozenset[bytes], size: int) -> NDArray[np.uint64]:
-    found = {
-        needle[at : at + size]
-        for needle in sought
-        for at in range(min(size, len(needle) - size) + 1)
-    }
-    return np.array([int.from_bytes(word, "little") for word in found], np.uint64)
-
-
-def _parts(name: str) -> Iterable[str]:
-    for group in name.split("="):
+def _parts(name: str) -> Iterator[str]:
+    for group in name.replace("\\", "=").split("="):
         yield from (word for part in group.split("^") for word in part.split())
 
 
-def _encoded(texts: set[str], encodings: Sequence[str]) -> frozenset[bytes]:
-    found = set()
+def _raw_parts(value: bytes) -> Iterator[bytes]:
+    for mark in b"\\=^":
+        value = value.replace(bytes([mark]), b" ")
+    yield from (word.strip(b"\0") for word in value.split() if len(word) >= _SHORTEST)
+
+
+def _numbers(value: str) -> Iterator[str]:
+    for number in value.split("\\"):
+        yield number.strip()
+        digits = number.translate(_GROUPING)
+        if digits.isdigit() and len(digits) >= _SHORTEST_IN_PIXELS:
+            yield digits
+
+
+def _dates(date: str) -> Iterator[str]:
+    yield date
+    if len(date) == 8 and date.isdigit():
+        year, month, day = date[:4], date[4:6], date[6:]
+        for mark in "-./":
+            yield mark.join((year, month, day))
+            yield mark.join((day, month, year))
+            yield mark.join((month, day, year))
+
+
+def _in_header(texts: Iterable[str]) -> set[bytes]:
+    """Return texts in every encoding, their ASCII letters folded as those of the header are."""
+    found: set[bytes] = set()
     for text in texts:
-        for encoding in dict.fromkeys((*encodings, *_WIDE)):
-            try:
-                found.add(text.encode(encoding))
-            except (UnicodeEncodeError, LookupError):
-                continue  # cannot stand there in that encoding
-    return frozenset(found)
+        if len(text) < _SHORTEST and text.isascii():
+            continue
+        for form in {text, text.lower(), text.upper()}:
+            found.update(_encoded(form, _WIDE if form.isascii() else (*_NARROW, *_WIDE)))
+        found.add(text.lower().encode())
+        found.update(one.lower() for one in _in_base64(text.encode()))
+    return {one for one in found if len(one) >= _SHORTEST}
+
+
+def _encoded(text: str, encodings: Iterable[str]) -> Iterator[bytes]:
+    for encoding in encodings:
+        try:
+            yield text.encode(encoding).lower()
+        except (UnicodeEncodeError, LookupError):
+            continue  # cannot stand there in that encoding
+
+
+def _in_base64(value: bytes) -> Iterator[bytes]:
+    """Yield what base64 makes of bytes at each of the three places where they can lie in it."""
+    if len(value) < _SHORTEST_IN_BASE64:
+        return
+    for before in range(3):
+        whole = base64.b64encode(bytes(before) + value)
+        # The first and last characters depend on what stands around.
+        yield whole[-(-before * 8 // 6) : (before + len(value)) * 8 // 6]

@@ -8,6 +8,7 @@ from typing import Final
 
 from services.deid.dates import OLDEST_AGE, capped_age, kept_time, shifted_date, shifted_date_time
 from services.deid.descriptors import cleaned
+from services.deid.dummies import DUMMIES
 from services.deid.encode import Encoder
 from services.deid.profile.treatment import PATIENT_NAME, Treatment
 from services.deid.pseudonyms import Pseudonyms
@@ -36,19 +37,6 @@ _FORMS: Final[Mapping[str, re.Pattern[bytes]]] = {
     "DS": re.compile(rb"[0-9+\-.eE \\]*\0?"),
     "IS": re.compile(rb"[0-9+\- \\]*\0?"),
     "UI": re.compile(rb"[0-9.\\]*\0*"),
-}
-_DUMMIES: Final[Mapping[str, str]] = {
-    "AE": "ANONYMIZED",
-    "AS": "000Y",
-    "CS": "ANONYMIZED",
-    "DA": "19000101",
-    "DS": "0",
-    "DT": "19000101000000",
-    "IS": "0",
-    "PN": "ANONYMIZED",
-    "TM": "000000",
-    "UR": "urn:anonymized",
-    **dict.fromkeys(("LO", "LT", "SH", "ST", "UC", "UT"), "ANONYMIZED"),
 }
 
 
@@ -138,7 +126,7 @@ class Values:
         size = 1 if vr == "UN" else _SIZES.get(vr)
         if size is not None:
             return self._encoder.element(tag, vr, bytes(max(size, 2)))
-        dummy = _DUMMIES.get(vr)
+        dummy = DUMMIES.get(vr)
         return self._encoder.text(tag, vr, dummy) if dummy is not None else b""
 
     def _uid(self, tag: int, vr: str, value: memoryview) -> bytes:
