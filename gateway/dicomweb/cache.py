@@ -36,6 +36,7 @@ class DiskCache:
         self._max_age_s = max_age_s
         self._lock = threading.Lock()
         self._made: dict[str, asyncio.Future[bytes]] = {}
+        self._keeping: set[asyncio.Task[None]] = set()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._files: OrderedDict[str, tuple[int, float]] = OrderedDict(_found(folder))
         self._bytes = sum(size for size, _ in self._files.values())
@@ -68,16 +69,29 @@ class DiskCache:
         self._made[name] = future
         try:
             content = await make()
-            future.set_result(content)
         except BaseException as error:
             # Who waits gets the same error; one whom nobody waits for is not told as lost.
             future.set_exception(error if isinstance(error, Exception) else ConnectionError())
             future.exception()
+            del self._made[name]
             raise
+        future.set_result(content)
+        # Nobody waits for the disk: until it is written, what was made answers.
+        keeping = asyncio.create_task(self._kept(name, content))
+        self._keeping.add(keeping)
+        keeping.add_done_callback(self._keeping.discard)
+        return content
+
+    async def settled(self) -> None:
+        """Wait until what was made is on disk."""
+        if self._keeping:
+            await asyncio.wait(self._keeping)
+
+    async def _kept(self, name: str, content: bytes) -> None:
+        try:
+            await asyncio.to_thread(self._keep, name, content)
         finally:
             del self._made[name]
-        await asyncio.to_thread(self._keep, name, content)
-        return content
 
     def _read(self, name: str) -> bytes | None:
         with self._lock:

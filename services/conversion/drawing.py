@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -84,12 +85,36 @@ def _grey(pixels: Pixels, header: Dataset, chosen: Window | None) -> Bytes:
     # With more pixels than values it is cheaper to map each value once.
     tabled = pixels.dtype in (np.uint16, np.int16) and pixels.size > _TABLE_VALUES
     if tabled and not _fitted_contrast(header, chosen):
-        values = np.arange(_TABLE_VALUES, dtype=np.uint16).view(pixels.dtype)
-        table = _shown(values, header, chosen)
-        grey: Bytes = table[pixels.view(np.uint16)]
-    else:
-        grey = _shown(pixels, header, chosen)
+        table = _table(pixels.dtype, header, chosen)
+        return np.take(table, pixels.view(np.uint16), mode="wrap")
+    grey = _shown(pixels, header, chosen)
     return 255 - grey if _is_inverse(header) else grey
+
+
+def _table(dtype: np.dtype[Any], header: Dataset, chosen: Window | None) -> Bytes:
+    """Return the grey level of each value that 16 bits can hold."""
+    window = chosen or own_window(header)
+    if window is not None and not header.get("ModalityLUTSequence"):
+        slope, intercept = header.get("RescaleSlope"), header.get("RescaleIntercept")
+        if isinstance(slope, float) and isinstance(intercept, float):
+            scale = (float(slope), float(intercept))
+            return _linear_table(dtype.char, *scale, window, _is_inverse(header))
+    grey = _shown(_every_value(dtype), header, chosen)
+    return 255 - grey if _is_inverse(header) else grey
+
+
+@lru_cache(maxsize=32)
+def _linear_table(
+    kind: str, slope: float, intercept: float, window: Window, inverse: bool
+) -> Bytes:
+    # The slices of a series are drawn one after another, and mostly have one window.
+    values = _every_value(np.dtype(kind)).astype(np.float64) * slope + intercept
+    grey = _windowed(values, window)
+    return 255 - grey if inverse else grey
+
+
+def _every_value(dtype: np.dtype[Any]) -> Pixels:
+    return np.arange(_TABLE_VALUES, dtype=np.uint16).view(dtype)
 
 
 def _is_inverse(header: Dataset) -> bool:

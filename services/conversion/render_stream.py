@@ -65,14 +65,19 @@ class RenderStream:
     async def _draw(self, request: pb.RenderFramesRequest) -> None:
         number = request.sequence
         failure = ErrorReason.ERROR_REASON_UNSPECIFIED
+        # Held back by one, so that most pictures are one message.
+        held = b""
         try:
             async for data in self._render(request.frame):
-                await self._answers.put(pb.RenderFramesResponse(sequence=number, data=data))
+                if held:
+                    await self._answers.put(pb.RenderFramesResponse(sequence=number, data=held))
+                held = data
         except ServiceError as error:
             failure = error.reason
         except Exception as error:
             logs.get_logger().error(FAILED, **logs.failure(error))
             failure = ErrorReason.ERROR_REASON_TOOL_FAILED
+        last = b"" if failure else held
         await self._answers.put(
-            pb.RenderFramesResponse(sequence=number, last=True, failure=failure)
+            pb.RenderFramesResponse(sequence=number, data=last, last=True, failure=failure)
         )

@@ -88,10 +88,8 @@ def scope(permissions: Iterable[Permission.ValueType]) -> str:
 
 def permissions_of(scope_claim: str) -> frozenset[Permission.ValueType]:
     """Return the permissions in a `scope` claim; names this version does not know are left out."""
-    names = {f"{_PREFIX}{name.upper()}" for name in scope_claim.split()}
-    return frozenset(
-        Permission.Value(name) for name in names & set(Permission.keys()) - {_UNSPECIFIED_NAME}
-    )
+    names = scope_claim.upper().split()
+    return frozenset(_BY_NAME[name] for name in names if name in _BY_NAME)
 
 
 def _declared(full_method: str) -> Requirement:
@@ -106,8 +104,8 @@ def _declared(full_method: str) -> Requirement:
     )
 
 
-_UNSPECIFIED_NAME: Final = f"{_PREFIX}UNSPECIFIED"
 _NAMED_PERMISSIONS: Final = frozenset(Permission.values()) - {Permission.PERMISSION_UNSPECIFIED}
+_BY_NAME: Final = {scope_name(permission).upper(): permission for permission in _NAMED_PERMISSIONS}
 _NAMED_ACTIONS: Final = frozenset(AuditAction.values()) - {AuditAction.AUDIT_ACTION_UNSPECIFIED}
 
 _VIEWER: Final = frozenset(

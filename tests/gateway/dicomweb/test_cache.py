@@ -24,8 +24,9 @@ class Making:
 
 
 async def test_what_was_made_is_kept_over_a_restart(tmp_path: Path) -> None:
-    making = Making()
-    await DiskCache(tmp_path, 1000, 60).get("picture", "key", making.make)
+    making, before = Making(), DiskCache(tmp_path, 1000, 60)
+    await before.get("picture", "key", making.make)
+    await before.settled()
 
     again = await DiskCache(tmp_path, 1000, 60).get("picture", "key", making.make)
 
@@ -41,17 +42,31 @@ async def test_those_who_ask_together_wait_for_one(tmp_path: Path) -> None:
     assert (set(found), making.count) == ({bytes(100)}, 1)
 
 
+async def test_what_is_still_being_written_is_not_made_again(tmp_path: Path) -> None:
+    cache, making = DiskCache(tmp_path, 1000, 60), Making()
+
+    await cache.get("picture", "key", making.make)
+    at_once = await cache.get("picture", "key", making.make)
+    await cache.settled()
+    later = await cache.get("picture", "key", making.make)
+
+    assert (at_once, later, making.count) == (bytes(100), bytes(100), 1)
+
+
 async def test_the_least_used_gives_way(tmp_path: Path) -> None:
     cache, making = DiskCache(tmp_path, 1000, 60), Making(200)
     for key in "abcd":
         await cache.get("picture", key, making.make)
+        await cache.settled()
     await cache.get("picture", "a", making.make)
     for key in "ef":
         await cache.get("picture", key, making.make)
+        await cache.settled()
 
     await cache.get("picture", "a", making.make)
     kept = making.count
     await cache.get("picture", "b", making.make)
+    await cache.settled()
 
     assert kept == 6
     assert making.count == 7
@@ -61,6 +76,7 @@ async def test_the_least_used_gives_way(tmp_path: Path) -> None:
 async def test_what_is_old_is_made_again(tmp_path: Path) -> None:
     cache, making = DiskCache(tmp_path, 1000, 3600), Making()
     await cache.get("picture", "key", making.make)
+    await cache.settled()
     (file,) = tmp_path.iterdir()
     os.utime(file, (time.time() - 4000,) * 2)
 
@@ -90,6 +106,7 @@ async def test_what_is_too_large_is_not_kept(tmp_path: Path, bound: int) -> None
 
     for _ in range(2):
         await cache.get("picture", "key", making.make)
+        await cache.settled()
 
     assert making.count == 2
     assert list(tmp_path.iterdir()) == []

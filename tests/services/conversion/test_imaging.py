@@ -67,8 +67,10 @@ def test_a_window_maps_values_as_the_standard_says(
     assert set(drawn.ravel()) == {grey}
 
 
-def test_many_pixels_are_drawn_as_few_are() -> None:
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_many_pixels_are_drawn_as_few_are(photometric: str) -> None:
     header = pydicom.Dataset()
+    header.PhotometricInterpretation = photometric
     header.RescaleSlope, header.RescaleIntercept = 2, -1024
     pixels = np.random.default_rng(1).integers(-2000, 2000, (300, 300)).astype(np.int16)
     window = Window(40, 400)
@@ -270,6 +272,17 @@ async def test_a_stored_file_that_was_changed_is_not_shown(conversion: Conversio
         _ = [part async for part in conversion.stub.RenderFrame(request)]
 
     assert caught.value.code() is grpc.StatusCode.DATA_LOSS
+
+
+async def test_a_stored_file_that_is_gone_is_told(conversion: Conversion) -> None:
+    request = await conversion.request(part10(ct_instance(seed=10)))
+    ref = request.blob
+    (conversion.blobs.folder / ref.sha256[:2] / ref.sha256).unlink()
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        _ = [part async for part in conversion.stub.RenderFrame(request)]
+
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
 @pytest.mark.corpora

@@ -7,9 +7,9 @@ import hmac
 import json
 import stat
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import jwt
 import pytest
@@ -157,6 +157,25 @@ def test_a_changed_token_is_refused(tokens: TestTokens, verifier: Verifier) -> N
         verifier.verify(f"{header}.{forged}.{signature}")
 
 
+def test_a_token_that_was_accepted_is_refused_once_it_is_over(
+    tokens: TestTokens, verifier: Verifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = tokens.mint(READ)
+    assert verifier.verify(token) is verifier.verify(token)
+    later = time.time() + 86400 * 400
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return cls.fromtimestamp(later, tz)
+
+    monkeypatch.setattr("jwt.api_jwt.datetime", Later)
+    monkeypatch.setattr(time, "time", lambda: later)
+
+    with pytest.raises(UnauthenticatedError):
+        verifier.verify(token)
+
+
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "\x00", "é.é.é", "..", "e30.e30."])
 def test_text_that_is_no_token_is_refused(verifier: Verifier, token: str) -> None:
     with pytest.raises(UnauthenticatedError):
@@ -166,15 +185,17 @@ def test_text_that_is_no_token_is_refused(verifier: Verifier, token: str) -> Non
 def test_new_keys_are_used_without_a_restart(
     tmp_path: Path, tokens: TestTokens, verifier: Verifier
 ) -> None:
-    verifier.verify(tokens.mint(READ))
+    before = tokens.mint(READ)
+    verifier.verify(before)
     successor = Issuer.load_or_create(tmp_path / "successor.pem")
     successor.write_jwks(tokens.jwks_file)
 
     caller = verifier.verify(successor.mint("new", CallerKind.PERSON, [READ], HOUR))
 
     assert caller.subject == "new"
-    with pytest.raises(UnauthenticatedError):
-        verifier.verify(tokens.mint(READ))
+    for withdrawn in (before, tokens.mint(READ)):
+        with pytest.raises(UnauthenticatedError):
+            verifier.verify(withdrawn)
 
 
 def test_missing_keys_are_no_fault_of_the_caller(tmp_path: Path, tokens: TestTokens) -> None:
