@@ -117,7 +117,16 @@ def options_of(preset: str, more: Iterable[str] = ()) -> frozenset[Option]:
     """
     if preset not in PRESETS:
         raise UnknownOptionError(PRESETS)
-    chosen = PRESETS[preset] | {option(label) for label in more}
+    return checked(PRESETS[preset] | {option(label) for label in more})
+
+
+def checked(options: Iterable[Option]) -> frozenset[Option]:
+    """Return options that can hold together.
+
+    Raises:
+        ContradictingOptionsError: They cannot.
+    """
+    chosen = frozenset(options)
     if {Option.RETAIN_FULL_DATES, Option.RETAIN_MODIFIED_DATES} <= chosen:
         raise ContradictingOptionsError
     return chosen

@@ -1,0 +1,38 @@
+"""Runs the de-identification service."""
+
+from __future__ import annotations
+
+import grpc
+
+from heimdallr.deid.v1 import deidentification_service_pb2_grpc as pb_grpc
+from services.deid.key_ring import KeyRing
+from services.deid.service import DeidentificationService
+from services.deid.settings import DeidSettings
+from services.runtime.blobs import open_blobs
+from services.runtime.logs import configure_logs
+from services.runtime.server import run, serve
+from services.runtime.settings import RuntimeSettings, load_settings
+from services.runtime.workspaces import Workspaces
+
+
+async def main() -> None:
+    """Serve until told to stop."""
+    runtime, settings = load_settings(RuntimeSettings), load_settings(DeidSettings)
+    configure_logs(runtime.log_level, runtime.service_name)
+    blobs = open_blobs(runtime.blobs, free_bytes=runtime.blobs_free_bytes)
+    workspaces = Workspaces(settings.work_folder)
+    keys = KeyRing(settings.keys_folder)
+    service = DeidentificationService(blobs, workspaces, keys, settings)
+
+    def add(server: grpc.aio.Server) -> None:
+        pb_grpc.add_DeidentificationServiceServicer_to_server(service, server)
+
+    try:
+        await serve(runtime, add)
+    finally:
+        await service.close()
+        workspaces.close()
+
+
+if __name__ == "__main__":
+    run(main, starts_programs=True)
