@@ -89,15 +89,19 @@ def _deidentifier(job: Job) -> Deidentifier:
 
 def _one(path: Path, deidentifier: Deidentifier, target: Path) -> FileOutcome:
     data = path.read_bytes()
-    source = hashlib.sha256(data).hexdigest()
     try:
         released = deidentifier.deidentify(data)
     except DeidRefusedError as error:
-        return FileOutcome(path, Entry(source, "", error.code, 0), str(error))
+        return _refused(path, data, error.code, str(error))
     except DicomError as error:
-        return FileOutcome(path, Entry(source, "", "INVALID_DICOM", 0), str(error))
+        return _refused(path, data, "INVALID_DICOM", str(error))
     _write(released, target)
-    return FileOutcome(path, Entry(source, released.sha256, RELEASED, released.sought), "")
+    entry = Entry(released.source_sha256, released.sha256, RELEASED, released.sought)
+    return FileOutcome(path, entry, "")
+
+
+def _refused(path: Path, data: bytes, code: str, reason: str) -> FileOutcome:
+    return FileOutcome(path, Entry(hashlib.sha256(data).hexdigest(), "", code, 0), reason)
 
 
 def _write(released: Released, target: Path) -> None:

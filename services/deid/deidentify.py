@@ -6,7 +6,8 @@ import hashlib
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 from services.deid.approvals import Approvals
@@ -19,7 +20,7 @@ from services.deid.profile.options import Option
 from services.deid.profile.rules import Rule
 from services.deid.profile.treatment import Profile
 from services.deid.pseudonyms import Pseudonyms
-from services.deid.residual import Needles, found_in, needles
+from services.deid.residual import Needles, found_in, gathered, needles
 from services.deid.rewrite import Observer, Part, Rewriter
 from services.deid.risk import (
     WANTED,
@@ -33,12 +34,11 @@ from services.dicom.uids import TransferSyntax, transfer_syntax
 from services.dicom.walk import DEFAULT_LIMITS, Limits
 
 _SESSIONS: Final = 64
-_LONGEST_HEADER_PART: Final = 16 << 10
 _LEFT: Final = "the source's identifiers are left in it"
 _NEEDS_A_LOOK: Final = "text may be drawn into the pixels and nothing here can read them"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Released:
     """An object that holds nothing of its patient that was known.
 
@@ -50,8 +50,7 @@ class Released:
         pseudonym: Of the patient.
         patient_key: See ``pseudonyms.patient_key``.
         identity: Who and what stood there before; it must not travel with the object.
-        source_sha256: Of the file it was made of.
-        sha256: Of the file it is.
+        source: The file it was made of.
         sought: How many texts the residual scan sought, and found none of.
     """
 
@@ -62,9 +61,21 @@ class Released:
     pseudonym: str
     patient_key: str
     identity: Identity
-    source_sha256: str
-    sha256: str
+    source: bytes | memoryview = field(repr=False)
     sought: int
+
+    @cached_property
+    def source_sha256(self) -> str:
+        """SHA-256 of the file it was made of, for who does not know it yet."""
+        return hashlib.sha256(self.source).hexdigest()
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the file it is."""
+        digest = hashlib.sha256()
+        for part in self.parts:
+            digest.update(part)
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +147,8 @@ class Deidentifier:
         earlier = earlier_methods(layout, places, session.encoder)
         added = marks(session.encoder, self._applied, earlier)
         parts = session.rewriter.rewrite(layout, places, added, observer)
-        if found_in(parts, session.sought, self._sought_uids(facts), _LONGEST_HEADER_PART):
+        parts, header, bulk = gathered(parts)
+        if found_in(header, bulk, session.sought, self._sought_uids(facts)):
             approvals.judge(DeidRefusedError("IDENTIFIER_FOUND", "", _LEFT))
         return self._released(file, facts, syntax, parts, session)
 
@@ -203,9 +215,6 @@ class Deidentifier:
         if syntax.deflated:
             parts = [_deflated(parts)]
         whole = (file_meta(facts.sop_class_uid, uid, syntax.uid), *parts)
-        digest = hashlib.sha256()
-        for part in whole:
-            digest.update(part)
         return Released(
             parts=whole,
             sop_instance_uid=uid,
@@ -214,8 +223,7 @@ class Deidentifier:
             pseudonym=session.subject.pseudonym,
             patient_key=facts.patient_key,
             identity=facts.identity,
-            source_sha256=hashlib.sha256(file).hexdigest(),
-            sha256=digest.hexdigest(),
+            source=file,
             sought=len(session.sought.header | session.sought.pixels),
         )
 

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from services.deid.dummies import OWN_WORDS
-from services.deid.identifiers import identifier, is_identifier, nested_identifiers
+from services.deid.identifiers import (
+    NUMBERS,
+    PERSONS,
+    identifier,
+    is_identifier,
+    nested_identifiers,
+)
 from services.deid.layout import Layout, Place
 from services.deid.pseudonyms import patient_key
 from services.dicom import charset
@@ -100,12 +107,14 @@ def read_facts(
         DicomError: A sequence breaks the encoding rules.
     """
     view = layout.view
-    found = {place.tag: place for place in places if place.tag in _READ or place.tag in wanted}
+    tags, people_tags = _looked_at(tuple(wanted))
+    looked_at = [place for place in places if place.tag in people_tags or place.vr == "PN"]
+    found = {place.tag: place for place in looked_at if place.tag in tags}
     terms = found.get(CHARACTER_SET)
     encodings = charset.encodings_of(bytes(view[terms.value : terms.stop]) if terms else b"")
     texts = {tag: _text(view, place, encodings) for tag, place in found.items()}
     study = texts.get(STUDY_INSTANCE, "")
-    people = [identifier(view, place) for place in places if is_identifier(place)]
+    people = [identifier(view, place) for place in looked_at if is_identifier(place)]
     people += nested_identifiers(layout, places, syntax)
     decoded = [(one, _decoded(one.value, encodings)) for one in people]
     return Facts(
@@ -126,6 +135,13 @@ def read_facts(
 _READ: Final = (
     _UIDS | _DATES | {CHARACTER_SET, SOP_CLASS, _PATIENT_NAME, _PATIENT_ID, _ISSUER, STUDY_INSTANCE}
 )
+
+
+@lru_cache(maxsize=8)
+def _looked_at(wanted: tuple[int, ...]) -> tuple[frozenset[int], frozenset[int]]:
+    """Return the tags that are read, and all tags that are looked at."""
+    tags = _READ | frozenset(wanted)
+    return tags, tags | PERSONS | NUMBERS
 
 
 def _distinct(texts: Iterable[str]) -> tuple[str, ...]:

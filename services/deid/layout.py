@@ -71,6 +71,7 @@ class Layout:
         """
         places: list[Place] = []
         read, offset, last, ordered = self._read, start, -1, True
+        new = tuple.__new__  # several times as fast as the class of a named tuple
         while offset < end:
             tag, vr, value, length = read(offset, end)
             if tag < _FIRST_TAG or tag >= _LAST_TAG:
@@ -81,7 +82,7 @@ class Layout:
                 stop = self._past(read, (tag, vr, value), end, depth)
             if stop > end:
                 raise TruncatedError("element", "value runs past the end")
-            places.append(Place(tag, vr, offset, value, stop, undefined))
+            places.append(new(Place, (tag, vr, offset, value, stop, undefined)))
             ordered = ordered and tag > last
             offset, last = stop, tag
         self._spend(len(places))

@@ -7,7 +7,7 @@ searches the finished bytes for it, in each encoding in which it could stand the
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,6 +17,8 @@ from services.deid.dummies import OWN_WORDS
 from services.deid.facts import Facts
 from services.deid.sieve import Sieve
 
+Part = bytes | memoryview
+_LONGEST_HEADER_PART: Final = 16 << 10
 _SHORTEST: Final = 4
 _SHORTEST_IN_PIXELS: Final = 7
 _SHORTEST_IN_BASE64: Final = 6
@@ -68,24 +70,42 @@ def needles(facts: Facts, pseudonym: str) -> Needles:
     )
 
 
-def found_in(
-    parts: Sequence[bytes | memoryview],
-    sought: Needles,
-    uids: frozenset[bytes],
-    longest_header: int,
-) -> int:
-    """Return how many of what is sought stand in the finished parts of an object.
+def gathered(parts: Iterable[Part]) -> tuple[list[Part], bytes, list[Part]]:
+    """Return parts with small neighbours put together, all small ones as one, and the large ones.
 
     Args:
-        parts: Its bytes, in order; one longer than ``longest_header`` is pixels or other bulk.
+        parts: Of an object, in order.
+
+    Returns:
+        The parts; what is searched as header, its ASCII letters in lower case; and what is
+        searched as pixels or other bulk.
+    """
+    together: list[Part] = []
+    bulk: list[Part] = []
+    small: list[Part] = []
+    for part in parts:
+        if len(part) <= _LONGEST_HEADER_PART:
+            small.append(part)
+            continue
+        together += [b"".join(small), part]
+        bulk.append(part)
+        small = []
+    together.append(b"".join(small))
+    headers = (part for part in together if not any(part is one for one in bulk))
+    return together, b"".join(headers).lower(), bulk
+
+
+def found_in(header: bytes, bulk: Iterable[Part], sought: Needles, uids: frozenset[bytes]) -> int:
+    """Return how many of what is sought stand in a finished object.
+
+    Args:
+        header: As ``gathered`` returns it.
+        bulk: The same.
         sought: What must not be there.
         uids: UIDs that must not be there either, outside of bulk.
-        longest_header: Longest part, in bytes, that is read as header.
     """
-    header = b"".join(part for part in parts if len(part) <= longest_header).lower()
     hits = sum(uid in header for uid in uids)
     hits += sum(not _is_chance(header, at, needle) for at, needle in sought.in_header.found(header))
-    bulk = (part for part in parts if len(part) > longest_header)
     return hits + sum(1 for part in bulk for _ in sought.in_pixels.found(part))
 
 
