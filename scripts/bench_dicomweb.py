@@ -194,7 +194,7 @@ def measure() -> Figures:
         _say("drawing a series")
         study = _draw(folder)
         # Nothing is computed beside what is measured.
-        away = [f"--without={name}" for name in ("triton", "analysis", "reporting")]
+        away = [f"--without={name}" for name in ("triton", "analysis", "reporting", "deid")]
         with RunningStack(arguments=tuple(away)) as stack, RunningOrthanc() as orthanc:
             for port in (stack.dicom_port, orthanc.dicom_port):
                 storescu(port, [folder], "+sd").check_returncode()

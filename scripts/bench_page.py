@@ -23,7 +23,7 @@ from tests.support.running_stack import RunningStack
 
 STUDIES: Final = 20_000
 CHANGES: Final = 60
-_LEFT_OUT: Final = ("conversion", "analysis", "reporting", "triton")
+_LEFT_OUT: Final = ("conversion", "analysis", "reporting", "deid", "triton")
 _TARGET_MS: Final = 150
 
 _PATIENTS: Final = """

@@ -24,7 +24,7 @@ from tests.support.running_stack import RunningStack
 
 NODELAY: Final = os.environ | {"TCP_NODELAY": "1"}
 _OURS: Final = ("gateway", "coordinator", "postgres", "envoy")
-_LEFT_OUT: Final = ("conversion", "analysis", "reporting", "triton")
+_LEFT_OUT: Final = ("conversion", "analysis", "reporting", "deid", "triton")
 _FOR_EVER_S: Final = "86400"
 
 

@@ -38,7 +38,7 @@ _CHANGES: Final = 60
 _STREAMS_PER_CONNECTION: Final = 90
 _WATCH_EVENTS: Final = "/heimdallr.events.v1.EventsService/WatchEvents"
 _WATCH_WORKFLOW: Final = "/heimdallr.workflow.v1.WorkflowService/WatchStudyWorkflow"
-_LEFT_OUT: Final = ("conversion", "analysis", "reporting", "triton")
+_LEFT_OUT: Final = ("conversion", "analysis", "reporting", "deid", "triton")
 _MIB: Final = 1 << 20
 _Answer = TypeVar("_Answer")
 

@@ -23,7 +23,7 @@ from tests.support.stack import OUR_PROCESSES, stack_settings
 
 pytestmark = pytest.mark.envoy
 
-_SERVERS = ("coordinator", "conversion", "analysis", "reporting")
+_SERVERS = ("coordinator", "conversion", "analysis", "reporting", "deid")
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,26 @@ async def test_a_call_goes_to_the_service_its_name_belongs_to(
 
     assert inside.split()[0] == server
     assert outside.split()[0] == server
+
+
+@pytest.mark.parametrize(
+    ("service", "server"),
+    [
+        ("DeidentificationService", "deid"),
+        ("OutboundService", "deid"),
+        ("DeidProjectService", "coordinator"),
+        ("DeidReviewService", "coordinator"),
+        ("CrosswalkService", "coordinator"),
+    ],
+)
+async def test_deidentification_is_done_by_its_own_process_and_kept_by_the_coordinator(
+    envoy: Mesh, service: str, server: str
+) -> None:
+    method = f"/heimdallr.deid.v1.{service}/Do"
+
+    answers = [await _call(address, method) for address in (envoy.mesh, envoy.public)]
+
+    assert [answer.split()[0] for answer in answers] == [server, server]
 
 
 async def test_intake_is_reached_from_inside_alone(envoy: Mesh) -> None:

@@ -23,6 +23,7 @@ MODULES: Final = (
     "services.analysis.metrics",
     "services.conversion.metrics",
     "services.reporting.metrics",
+    "services.deid.metrics",
     "gateway.metrics",
 )
 OF_THE_PROCESS: Final = frozenset(

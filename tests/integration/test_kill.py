@@ -39,6 +39,7 @@ VICTIMS: Final = (
     "conversion",
     "analysis",
     "reporting",
+    "deid",
     "envoy",
     "triton",
     "postgres",

@@ -38,7 +38,7 @@ KILLS: Final = int(os.environ.get("HEIMDALLR_KILLS", "200"))
 SENDERS: Final = 4
 INSTANCES_A_STUDY: Final = 40
 DRAINED_S: Final = 180.0
-LEFT_OUT: Final = ("conversion", "analysis", "reporting", "triton")
+LEFT_OUT: Final = ("conversion", "analysis", "reporting", "deid", "triton")
 # A process that dies every few seconds would wait a quarter of a minute for its next start.
 IMPATIENT: Final = (
     "-c",

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.stack, pytest.mark.dcmtk]
 
 FRAMES = 4096
 MOST_BYTES = 64 << 20
-LEFT_OUT = ("conversion", "analysis", "reporting", "triton")
+LEFT_OUT = ("conversion", "analysis", "reporting", "deid", "triton")
 
 
 class Memory:

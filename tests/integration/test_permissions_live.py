@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.envoy]
 VIEWER: Final = ROLE_PERMISSIONS[Role.ROLE_VIEWER]
 OWN_PROCESS: Final = {"conversion", "analysis", "reporting"}
 GATEWAY: Final = ("heimdallr.dimse.", "heimdallr.dicomweb.", "heimdallr.sources.v1.SourceTests")
+DEID: Final = ("heimdallr.deid.v1.Deidentification", "heimdallr.deid.v1.Outbound")
 INTAKE: Final = "heimdallr.intake.v1.IntakeService"
 METHODS: Final = [method for service in service_contracts() for method in service.methods]
 
@@ -35,6 +36,8 @@ def _direct_address(stack: RunningStack, method: MethodDescriptor) -> str:
     service = method.containing_service.full_name
     domain = service.split(".")[1]
     process = domain if domain in OWN_PROCESS else "coordinator"
+    if service.startswith(DEID):
+        process = "deid"
     if service.startswith(GATEWAY):
         process = "gateway"
     return f"unix:{stack.state.run}/{process}.sock"

@@ -22,6 +22,7 @@ MODULES: Final[Mapping[str, str]] = {
     "conversion": "services.conversion",
     "analysis": "services.analysis",
     "reporting": "services.reporting",
+    "deid": "services.deid",
     "gateway": "gateway",
 }
 
@@ -132,6 +133,11 @@ def _own_values(
         }
     if name == "conversion":
         return {"HEIMDALLR_CONVERSION_WORK_FOLDER": str(layout.work / name)}
+    if name == "deid":
+        return {
+            "HEIMDALLR_DEID_KEYS_FOLDER": str(layout.deid_keys),
+            "HEIMDALLR_DEID_WORK_FOLDER": str(layout.work / name),
+        }
     if name == "analysis":
         return {
             "HEIMDALLR_ANALYSIS_TRITON_ADDRESS": f"127.0.0.1:{triton_port}",

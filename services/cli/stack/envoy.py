@@ -21,7 +21,7 @@ from services.cli.stack.tls import HSTS, public_transport
 
 NAME: Final = "envoy"
 _VIEWER: Final = re.compile(r"^    # viewer: .*?^    # end of viewer\n", re.DOTALL | re.MULTILINE)
-PROCESSES: Final = ("coordinator", "conversion", "analysis", "reporting", "gateway")
+PROCESSES: Final = ("coordinator", "conversion", "analysis", "reporting", "deid", "gateway")
 
 _REPOSITORY_ROOT: Final = Path(__file__).resolve().parents[3]
 

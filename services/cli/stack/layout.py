@@ -56,6 +56,11 @@ class Layout:
         return self.data / "keys" / "mesh" / name
 
     @property
+    def deid_keys(self) -> Path:
+        """Keys of de-identification projects; who reads one can link a pseudonym to a person."""
+        return self.data / "keys" / "deid"
+
+    @property
     def sign_in(self) -> Path:
         """Where the coordinator leaves the first administrator's one-time code until shown."""
         return self.data / "keys" / "sign-in"

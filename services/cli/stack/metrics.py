@@ -10,7 +10,7 @@ from typing import Any, Final
 from services.cli.stack.errors import MissingPartError
 from services.cli.stack.layout import Layout
 
-EXPOSING: Final = ("coordinator", "conversion", "analysis", "reporting", "gateway")
+EXPOSING: Final = ("coordinator", "conversion", "analysis", "reporting", "deid", "gateway")
 """Processes that have a socket for metrics."""
 
 _REPOSITORY_ROOT: Final = Path(__file__).resolve().parents[3]

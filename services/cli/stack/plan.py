@@ -21,7 +21,7 @@ from services.cli.stack.triton import TritonPorts, triton_spec
 STOP_WAVES: Final = (
     frozenset({"gateway"}),
     frozenset({"coordinator"}),
-    frozenset({"conversion", "analysis", "reporting"}),
+    frozenset({"conversion", "analysis", "reporting", "deid"}),
     frozenset({"envoy", "triton"}),
     frozenset({"postgres"}),
 )
