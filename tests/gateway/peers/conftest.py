@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gateway.dicomweb_client.client import DicomWebClient
 from gateway.file_door import FileDoor
 from gateway.handover import Departure, Disposition, Received
 from gateway.part10_intake import Part10Intake
@@ -86,3 +87,10 @@ def dimse_peer(port: int, *, inside: bool = True, **address: Any) -> Peer:
 async def collected(results: AsyncIterator[Any]) -> list[Any]:
     """Return everything that an iterator yields."""
     return [item async for item in results]
+
+
+@pytest.fixture
+def web_client(bounds: ExchangeSettings, door: FileDoor) -> DicomWebClient:
+    nothing: Any = None
+    limits = bounds.model_copy(update={"max_answer_bytes": 1 << 16, "message_timeout_s": 1.0})
+    return DicomWebClient(limits, nothing, nothing, door, Turns(2))

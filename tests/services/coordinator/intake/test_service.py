@@ -7,27 +7,26 @@ import sys
 from time import perf_counter
 from typing import Any, cast
 
-import grpc
 import pytest
 
 from heimdallr.errors.v1 import error_reason_pb2
 from heimdallr.intake.v1 import intake_service_pb2 as pb
 from services.coordinator.archive.study import Evidence, StudyState
-from services.runtime.client import error_info
-from services.runtime.ids import new_id
 from services.runtime.postgres import transaction
 from tests.services.coordinator.intake.conftest import Intake
+from tests.services.coordinator.intake.counting import STORED
 from tests.services.coordinator.intake.envelopes import (
     attributes,
     blob_of,
-    exchange,
     instance,
 )
 
 pytestmark = pytest.mark.postgres
 
-_STORED = pb.DISPOSITION_STORED
+
 _DUPLICATE = pb.DISPOSITION_DUPLICATE
+
+
 _CONFLICT = pb.DISPOSITION_CONFLICT
 
 
@@ -49,7 +48,7 @@ async def test_stores_a_new_study_with_its_series_and_instances(intake: Intake) 
         instance(attributes("1.2.1", "1.2.1.2", 1, modality="SR"), data),
     )
 
-    assert [a.accepted.disposition for a in answers] == [_STORED] * 3
+    assert [a.accepted.disposition for a in answers] == [STORED] * 3
     study = await intake.archive.study_record(answers[0].accepted.study_id)
     assert study is not None
     assert (study.instance_count, study.series_count) == (3, 2)
@@ -73,7 +72,7 @@ async def test_equal_bytes_again_are_a_duplicate_that_changes_nothing(
         (again,) = await intake.send(envelope)
         assert await intake.pool.fetchrow("SELECT * FROM archive.study") == before
 
-    assert first.accepted.disposition == _STORED
+    assert first.accepted.disposition == STORED
     assert again.accepted.disposition == _DUPLICATE
     assert again.accepted.instance_id == first.accepted.instance_id
     assert await _count(intake, "archive.instance") == 1
@@ -131,7 +130,7 @@ async def test_a_conflict_within_one_batch_keeps_the_first(intake: Intake) -> No
         instance(attributes(), one), instance(attributes(), two), instance(attributes(), one)
     )
 
-    assert [a.accepted.disposition for a in answers] == [_STORED, _CONFLICT, _DUPLICATE]
+    assert [a.accepted.disposition for a in answers] == [STORED, _CONFLICT, _DUPLICATE]
 
 
 @pytest.mark.parametrize("state", ["complete", "processing", "ready", "held"])
@@ -165,7 +164,7 @@ async def test_parallel_streams_of_one_study_lose_and_double_nothing(intake: Int
 
     answers = [a for part in await asyncio.gather(stream(0), stream(100)) for a in part]
 
-    stored = [a for a in answers if a.accepted.disposition == _STORED]
+    stored = [a for a in answers if a.accepted.disposition == STORED]
     assert len(stored) == 300
     assert len({a.accepted.study_id for a in answers}) == 1
     study = await intake.archive.study_record(answers[0].accepted.study_id)
@@ -195,7 +194,7 @@ async def test_a_poisoned_envelope_is_rejected_and_its_neighbours_are_stored(
         instance(attributes(number=3), data),
     )
 
-    assert good.accepted.disposition == also_good.accepted.disposition == _STORED
+    assert good.accepted.disposition == also_good.accepted.disposition == STORED
     assert bad.rejected.reason == error_reason_pb2.ERROR_REASON_INVALID_FIELD
     assert bad.rejected.field == field
 
@@ -255,7 +254,7 @@ async def test_odd_values_in_any_text_do_not_hurt(intake: Intake, text: str) -> 
         instance(attributes(**cast("dict[str, Any]", dict.fromkeys(names, text))), data)
     )
 
-    assert answer.accepted.disposition == _STORED
+    assert answer.accepted.disposition == STORED
     study = await intake.archive.study_record(answer.accepted.study_id)
     assert study is not None
     assert study.patient_name == text.replace("\0", "")[:1024]
@@ -274,126 +273,6 @@ async def test_instances_without_a_patient_id_do_not_share_a_patient(intake: Int
     assert await _count(intake, "archive.patient") == 3
 
 
-def _chunked(data: bytes, sequence: int, size: int, **more: Any) -> list[pb.IngestRequest]:
-    envelope = instance(attributes(number=sequence, **more), data, chunked=True)
-    pieces = [data[at : at + size] for at in range(0, len(data), size)]
-    chunks = [
-        pb.IngestRequest(
-            sequence=sequence, chunk=pb.Chunk(data=piece, last=index == len(pieces) - 1)
-        )
-        for index, piece in enumerate(pieces)
-    ]
-    return [pb.IngestRequest(sequence=sequence, instance=envelope), *chunks]
-
-
-async def test_interleaved_chunks_become_durable_blobs(intake: Intake) -> None:
-    one = _chunked(b"1" * 3_000_000, 1, 1 << 20)
-    two = _chunked(b"2" * 2_500_000, 2, 1 << 20)
-    mixed = [request for pair in zip(one, two, strict=True) for request in pair]
-
-    answers = await exchange(intake.stub, mixed)
-
-    assert {a.accepted.disposition for a in answers.values()} == {_STORED}
-    rows = await intake.archive.series_instances(answers[1].accepted.series_id)
-    stored = [await intake.blobs.read(blob) for blob, _, _ in rows]
-    assert stored == [b"1" * 3_000_000, b"2" * 2_500_000]
-
-
-async def test_wrong_chunks_are_rejected_and_the_stream_goes_on(intake: Intake) -> None:
-    wrong_hash = _chunked(b"abc", 1, 10)
-    wrong_hash[1].chunk.data = b"abd"
-    too_big = _chunked(b"x" * 2_200_000, 2, 1_100_000)
-    too_short = _chunked(b"abcdef", 3, 10)
-    too_short[1].chunk.data = b"abc"
-    bad_envelope = _chunked(b"abc", 4, 1, study_instance_uid="no")
-    good = _chunked(b"good", 5, 2)
-
-    answers = await exchange(intake.stub, [*wrong_hash, *too_big, *too_short, *bad_envelope, *good])
-
-    fields = {n: a.rejected.field for n, a in answers.items() if a.HasField("rejected")}
-    assert fields == {
-        1: "chunked.sha256",
-        2: "chunk.data",
-        3: "chunked.size_bytes",
-        4: "attributes.study_instance_uid",
-    }
-    assert answers[5].accepted.disposition == _STORED
-
-
-async def test_more_half_done_instances_than_allowed_are_rejected(intake: Intake) -> None:
-    beginnings = [_chunked(b"abc", n, 1)[0] for n in range(1, 7)]
-
-    answers = await exchange(intake.stub, beginnings)
-
-    limited = [n for n, a in answers.items() if a.rejected.field == "chunked"]
-    assert limited == [5, 6]
-    assert {answers[n].rejected.field for n in range(1, 5)} == {"chunk.last"}
-    assert not list((intake.folder / "blobs" / "incoming").iterdir())
-
-
-@pytest.mark.parametrize(
-    "requests",
-    [
-        [pb.IngestRequest(sequence=1)],
-        [pb.IngestRequest(sequence=1, chunk=pb.Chunk(data=b"x"))],
-        [
-            _chunked(b"abc", 1, 1)[0],
-            _chunked(b"abc", 1, 1)[0],
-        ],
-    ],
-)
-async def test_a_stream_that_breaks_the_protocol_ends_with_invalid_field(
-    intake: Intake, requests: list[pb.IngestRequest]
-) -> None:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await exchange(intake.stub, requests)
-
-    info = error_info(caught.value)
-    assert info is not None
-    assert info.reason == "ERROR_REASON_INVALID_FIELD"
-
-
-async def test_the_end_of_an_association_is_recorded_and_audited_once(intake: Intake) -> None:
-    association_id = new_id()
-    await intake.slices("1.2.1", 2, association_id)
-    closed = pb.AssociationClosed(
-        association_id=association_id,
-        released=True,
-        instance_count=2,
-        source=pb.Source(door=pb.DOOR_DIMSE, calling_ae_title="CT1"),
-    )
-    request = pb.IngestRequest(sequence=7, association_closed=closed)
-
-    answers = await exchange(intake.stub, [request])
-
-    assert answers[7].HasField("association_recorded")
-    row = await intake.pool.fetchrow("SELECT open, released FROM archive.association")
-    assert row is not None
-    assert (row["open"], row["released"]) == (False, True)
-    entries = [e for e in intake.trail.entries if e.object_id == association_id]
-    assert [(e.subject, e.entry_id) for e in entries] == [("gateway", association_id)]
-
-
-async def test_an_association_that_closes_on_the_stream_of_its_instances_is_closed(
-    intake: Intake,
-) -> None:
-    association_id = new_id()
-    data = b"y" * 100_000
-    requests = _chunked(data, 1, 50_000)
-    requests[0].instance.source.association_id = association_id
-    closed = pb.AssociationClosed(
-        association_id=association_id, released=False, source=pb.Source(door=pb.DOOR_DIMSE)
-    )
-
-    await exchange(
-        intake.stub, [*requests, pb.IngestRequest(sequence=2, association_closed=closed)]
-    )
-
-    row = await intake.pool.fetchrow("SELECT open, released FROM archive.association")
-    assert row is not None
-    assert (row["open"], row["released"]) == (False, False)
-
-
 async def test_five_thousand_instances(intake: Intake, capsys: pytest.CaptureFixture[str]) -> None:
     data = await intake.stage()
     envelopes = [instance(attributes(f"1.2.{n % 20}", number=n), data, None) for n in range(5000)]
@@ -402,7 +281,7 @@ async def test_five_thousand_instances(intake: Intake, capsys: pytest.CaptureFix
     answers = await intake.send(*envelopes)
     taken = perf_counter() - begin
 
-    assert {a.accepted.disposition for a in answers} == {_STORED}
+    assert {a.accepted.disposition for a in answers} == {STORED}
     assert await _count(intake, "archive.instance") == 5000
     with capsys.disabled():
         sys.stdout.write(f"\n5,000 instances on one stream: {5000 / taken:,.0f} a second\n")
