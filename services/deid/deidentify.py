@@ -147,7 +147,7 @@ class Deidentifier:
         earlier = earlier_methods(layout, places, session.encoder)
         added = marks(session.encoder, self._applied, earlier)
         parts = session.rewriter.rewrite(layout, places, added, observer)
-        parts, header, bulk = gathered(parts)
+        parts, header, bulk = gathered(parts, frozenset(added.values()))
         if found_in(header, bulk, session.sought, self._sought_uids(facts)):
             approvals.judge(DeidRefusedError("IDENTIFIER_FOUND", "", _LEFT))
         return self._released(file, facts, syntax, parts, session)

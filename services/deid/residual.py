@@ -7,12 +7,14 @@ searches the finished bytes for it, in each encoding in which it could stand the
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from pydicom.charset import python_encoding
 
+from services.deid.descriptors import clinical_words
 from services.deid.dummies import OWN_WORDS
 from services.deid.facts import Facts
 from services.deid.sieve import Sieve
@@ -26,6 +28,8 @@ _LONG_NUMBER: Final = 8
 _LONGEST_TEXT: Final = 256
 _WIDE: Final = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 _NARROW: Final = ("utf-8", *dict.fromkeys(python_encoding.values()), "cp1252", "big5", "cp1251")
+_LETTERS: Final = re.compile(rb"[a-z]*")
+_LETTERS_BEFORE: Final = re.compile(rb"[a-z]*\Z")
 _GROUPING: Final = str.maketrans("", "", " -().+/")
 
 
@@ -70,29 +74,34 @@ def needles(facts: Facts, pseudonym: str) -> Needles:
     )
 
 
-def gathered(parts: Iterable[Part]) -> tuple[list[Part], bytes, list[Part]]:
+def gathered(
+    parts: Iterable[Part], own: Collection[bytes] = ()
+) -> tuple[list[Part], bytes, list[Part]]:
     """Return parts with small neighbours put together, all small ones as one, and the large ones.
 
     Args:
         parts: Of an object, in order.
+        own: Those among them that we wrote and that are not searched.
 
     Returns:
         The parts; what is searched as header, its ASCII letters in lower case; and what is
         searched as pixels or other bulk.
     """
     together: list[Part] = []
+    header: list[Part] = []
     bulk: list[Part] = []
     small: list[Part] = []
     for part in parts:
         if len(part) <= _LONGEST_HEADER_PART:
             small.append(part)
+            if part not in own:
+                header.append(part)
             continue
         together += [b"".join(small), part]
         bulk.append(part)
         small = []
     together.append(b"".join(small))
-    headers = (part for part in together if not any(part is one for one in bulk))
-    return together, b"".join(headers).lower(), bulk
+    return together, b"".join(header).lower(), bulk
 
 
 def found_in(header: bytes, bulk: Iterable[Part], sought: Needles, uids: frozenset[bytes]) -> int:
@@ -110,11 +119,19 @@ def found_in(header: bytes, bulk: Iterable[Part], sought: Needles, uids: frozens
 
 
 def _is_chance(header: bytes, at: int, needle: bytes) -> bool:
-    """Tell whether a short number is only part of a longer one, as of a new UID."""
-    if len(needle) >= _LONG_NUMBER or not needle.isdigit():
-        return False
+    """Tell whether a hit is only part of something longer that names nobody.
+
+    That is a short number within a longer one, as of a new UID, and a name within a word of
+    medicine, as Mary is in PRIMARY.
+    """
     end = at + len(needle)
-    return header[max(0, at - 1) : at].isdigit() or header[end : end + 1].isdigit()
+    if needle.isdigit() and len(needle) < _LONG_NUMBER:
+        return header[max(0, at - 1) : at].isdigit() or header[end : end + 1].isdigit()
+    if not needle.isalpha():
+        return False
+    before, after = _LETTERS_BEFORE.search(header, max(0, at - 32), at), _LETTERS.match(header, end)
+    word = (before[0] if before else b"") + needle + (after[0] if after else b"")
+    return word != needle and word.decode("ascii", "replace") in clinical_words()
 
 
 def _parts(name: str) -> Iterator[str]:
