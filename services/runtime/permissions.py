@@ -140,6 +140,7 @@ _ADMINISTRATOR: Final = _RADIOLOGIST | {
     Permission.PERMISSION_DEID_ADMIN,
     Permission.PERMISSION_DEID_REVEAL,
     Permission.PERMISSION_DEID_REIDENTIFY,
+    Permission.PERMISSION_DEID_RUN,
 }
 
 ROLE_PERMISSIONS: Final[Mapping[Role.ValueType, frozenset[Permission.ValueType]]] = (
@@ -164,6 +165,7 @@ SERVICE_PERMISSIONS: Final[Mapping[str, frozenset[Permission.ValueType]]] = Mapp
                 Permission.PERMISSION_REPORTING_RUN,
                 Permission.PERMISSION_PEERS_EXCHANGE,
                 Permission.PERMISSION_DEID_RUN,
+                Permission.PERMISSION_DEID_OPEN,
             }
         ),
         "gateway": frozenset(

@@ -94,7 +94,11 @@ async def running_deid(folder: Path, **changes: Any) -> AsyncIterator[DeidServic
         pb_grpc.add_DeidentificationServiceServicer_to_server(service, server)
 
     async with running_server(folder, add) as server:
-        channel = server.channel(Permission.PERMISSION_DEID_RUN, Permission.PERMISSION_DEID_READ)
+        channel = server.channel(
+            Permission.PERMISSION_DEID_RUN,
+            Permission.PERMISSION_DEID_READ,
+            Permission.PERMISSION_DEID_OPEN,
+        )
         stub = pb_grpc.DeidentificationServiceStub(channel)
         yield DeidService(stub, server, blobs, settings.keys_folder, settings.work_folder)
     await service.close()

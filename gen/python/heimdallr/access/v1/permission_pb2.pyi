@@ -106,6 +106,11 @@ class _PermissionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Permission
     """Hand text and pictures to what lies outside. Held by services that call
     models.
     """
+    PERMISSION_DEID_OPEN: _Permission.ValueType  # 38
+    """Open what de-identification sealed, compare objects before and after, and
+    rotate the keys of projects. Held by the coordinator alone, which asks for
+    people's permissions and records what it opens.
+    """
 
 class Permission(_Permission, metaclass=_PermissionEnumTypeWrapper):
     """Permission is what a caller must hold to use an RPC. A token carries the
@@ -196,5 +201,10 @@ PERMISSION_DEID_REIDENTIFY: Permission.ValueType  # 36
 PERMISSION_OUTBOUND_RELEASE: Permission.ValueType  # 37
 """Hand text and pictures to what lies outside. Held by services that call
 models.
+"""
+PERMISSION_DEID_OPEN: Permission.ValueType  # 38
+"""Open what de-identification sealed, compare objects before and after, and
+rotate the keys of projects. Held by the coordinator alone, which asks for
+people's permissions and records what it opens.
 """
 Global___Permission: _TypeAlias = Permission  # noqa: Y015
