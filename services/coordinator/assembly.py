@@ -32,6 +32,9 @@ from services.coordinator.archive.service import ArchiveService
 from services.coordinator.archive.store import ArchiveStore
 from services.coordinator.audit.service import AuditService
 from services.coordinator.audit.store import PostgresAuditTrail
+from services.coordinator.deidentification.deletion import (
+    forget_study as forget_deidentification,
+)
 from services.coordinator.events.hub import EventHub
 from services.coordinator.events.log import EventLog
 from services.coordinator.events.relay import Relay
@@ -50,6 +53,7 @@ from services.coordinator.operations.service import OperationsService, Sources
 from services.coordinator.peers.service import PeersService
 from services.coordinator.peers.store import PeerStore
 from services.coordinator.peers.vault import Vault
+from services.coordinator.pseudonymity import Pseudonymity
 from services.coordinator.retention.deletions import Deletions
 from services.coordinator.retention.rule_loop import RuleLoop
 from services.coordinator.retention.service import RetentionService
@@ -95,6 +99,8 @@ PACKAGES: Final = tuple(
         "retention",
         "storage",
         "sources",
+        "deidentification",
+        "crosswalk",
     )
 )
 
@@ -163,6 +169,7 @@ class Coordinator:
         storage_service_pb2_grpc.add_StorageServiceServicer_to_server(self._keeping.service, server)
         peers_service_pb2_grpc.add_PeersServiceServicer_to_server(self._peers, server)
         sources_service_pb2_grpc.add_SourcesServiceServicer_to_server(self._sources, server)
+        self._pseudonymity.add_servicers(server)
 
     def _operating(
         self, runtime: RuntimeSettings, pool: Pool, blobs: BlobStore, mesh: grpc.aio.Channel
@@ -184,6 +191,7 @@ class Coordinator:
             pool_gather(pool),
             WorkGauges(pool).gather,
             self._keeping.scrubs.gather,
+            self._pseudonymity.gauges.gather,
         )
         self.hooks.background = (
             self._committer.run,
@@ -214,6 +222,7 @@ class Coordinator:
         wake = self._dispatcher.wake
         self._completeness = CompletenessLoop(pool, self._archive, lifecycle, rules, wake)
         self._interventions = Interventions(pool, self._archive, queue, wake)
+        self._pseudonymity = Pseudonymity(pool, mesh, self._archive, queue, wake)
         self._views = WorkflowViews(pool, self._archive, rules)
         self._feed = ChangeFeed(pool, draining=self.hooks.draining)
         analysis = analysis_service_pb2_grpc.AnalysisServiceStub(mesh)
@@ -252,7 +261,7 @@ class Coordinator:
     def _retention(self, service_name: str, pool: Pool, recorder: CallRecorder) -> None:
         settings = load_settings(RetentionSettings)
         store = RetentionStore(pool, self._archive)
-        deletions = Deletions(pool, self._archive, (forget_study,))
+        deletions = Deletions(pool, self._archive, (forget_study, forget_deidentification))
         every = timedelta(minutes=settings.rules_every_minutes)
         self._rules = RuleLoop(store, deletions, recorder, every, service_name)
         self._retention_service = RetentionService(store, deletions)

@@ -43,6 +43,7 @@ _LIMITS: Final = MappingProxyType(
         StageKind.CONVERT: 2,
         StageKind.ANALYZE: 2,
         StageKind.REPORT: 2,
+        StageKind.DEIDENTIFY: 2,
     }
 )
 

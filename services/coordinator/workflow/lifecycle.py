@@ -104,6 +104,8 @@ class StageLifecycle:
             if await store.finish_stage(connection, attempt, result):
                 if result.plan is not None:
                     await self._write_plan(connection, stage, *result.plan)
+                if result.keep is not None:
+                    await result.keep(connection)
                 await self._queue.finish(connection, job)
                 await self._progression.advance(connection, stage.study_id, stage.generation)
                 return

@@ -59,6 +59,8 @@ def stage_to_proto(
     )
     if stage.state in _WITH_REASON:
         message.reason.CopyFrom(Refusal(code=stage.reason_code, text=stage.reason_text))
+    if stage.state is StageState.DONE:
+        message.summary = stage.reason_text
     if stage.progress_fraction is not None and stage.state is StageState.RUNNING:
         message.progress.CopyFrom(
             Progress(fraction=stage.progress_fraction, activity=stage.progress_activity)

@@ -23,7 +23,7 @@ from services.runtime.postgres import Connection
 
 NOT_CONVERTED: Final = "SERIES_NOT_CONVERTED"
 _NOT_CONVERTED_TEXT: Final = "The series was not made into a volume, so the model was not run."
-_FROM_IMAGES: Final = frozenset({StageKind.DESCRIBE, StageKind.CONVERT})
+_FROM_IMAGES: Final = frozenset({StageKind.DESCRIBE, StageKind.CONVERT, StageKind.DEIDENTIFY})
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,9 @@ SET state = 'pending', settled_state = NULL, queued = false, turn = turn + 1, fa
 WHERE stage_id = ANY($1::uuid[])
 RETURNING stage_id::text, series_id::text, name, generation, correlation_id;
 
+-- set_stage_summary: what came of a stage that is done, in a sentence
+UPDATE workflow.stage SET reason_text = $2 WHERE stage_id = $1 AND state = 'done';
+
 -- set_stage_version: another version of the model is used
 UPDATE workflow.stage SET version = $2 WHERE stage_id = $1;
 

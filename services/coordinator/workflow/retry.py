@@ -115,6 +115,15 @@ _REASONS: Final[Mapping[str, _Kind]] = {
         "the conversion tool failed",
         "The conversion tool failed on this series.",
     ),
+    "DEID_KEY_UNAVAILABLE": _Kind(
+        Remedy.PERSON,
+        "the key of the project cannot be read",
+        "The key of this de-identification project cannot be read. "
+        "Put it back and replay this step.",
+    ),
+    "DEID_PROJECT_NOT_FOUND": _Kind(
+        Remedy.PERSON, "the project is gone", "There is no such de-identification project."
+    ),
     "REPORT_FAILED": _Kind(
         Remedy.AGAIN, "the report could not be made", "The report could not be made."
     ),

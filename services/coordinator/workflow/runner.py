@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,9 +10,13 @@ from services.coordinator.workflow.plan import StageSpec
 from services.coordinator.workflow.retry import Failure
 from services.coordinator.workflow.stages import Stage
 from services.runtime.blob_ref import BlobRef
+from services.runtime.postgres import Connection
 
 ProgressSink = Callable[[float, str], None]
 """Takes the share done, 0 to 1, and what is being done."""
+
+Keep = Callable[[Connection], Awaitable[None]]
+"""Writes rows in the transaction that ends a stage; the study is locked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class StageResult:
         service_version: Version of the service that did the work.
         plan: `Plan` message and the stages to make of it, for the plan alone.
         refusal: Code and sentence when the work was refused for a reason in the images.
+        keep: Keeps what has rows of its own, once the outcome is accepted.
     """
 
     result: bytes = b""
@@ -49,6 +54,7 @@ class StageResult:
     service_version: str = ""
     plan: tuple[bytes, tuple[StageSpec, ...]] | None = None
     refusal: tuple[str, str] | None = None
+    keep: Keep | None = None
 
 
 class StageFailedError(Exception):

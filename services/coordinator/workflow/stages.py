@@ -19,6 +19,7 @@ class StageKind(StrEnum):
     CONVERT = "convert"
     ANALYZE = "analyze"
     REPORT = "report"
+    DEIDENTIFY = "deidentify"
 
 
 class StageState(StrEnum):
@@ -43,6 +44,8 @@ class Priority(IntEnum):
 
 SETTLED: Final = frozenset({StageState.DONE, StageState.REFUSED})
 _ORDER: Final = {kind: place for place, kind in enumerate(StageKind)}
+# Copies for others wait for what a patient of the same priority waits for.
+_RANK: Final = _ORDER | {StageKind.DEIDENTIFY: -1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ class Stage:
 
     Attributes:
         series_id: None for a stage of the whole study.
-        version: Version of the model that the plan knew of; empty where there is none.
+        version: Version of the model that the plan knew of, or of what a de-identification was
+            asked; empty where there is none.
         settled_state: `DONE` or `REFUSED` as long as the outcome is valid, also once superseded.
         input_key: SHA-256 of what goes in: equal keys give equal results.
         output_key: Hash of what came out.
@@ -96,13 +100,18 @@ class Stage:
 
     @property
     def model(self) -> str:
-        """Model of an analysis; empty for other stages."""
+        """Model of an analysis, project of a de-identification; empty for other stages."""
         return self.name.partition(":")[2]
 
 
 def analysis_name(model: str) -> str:
     """Return the name of the stage that runs a model, e.g. "analyze:ct_tissue"."""
     return f"{StageKind.ANALYZE}:{model}"
+
+
+def deidentification_name(project: str) -> str:
+    """Return the name of the stage that works for a project, e.g. "deidentify:trial-7"."""
+    return f"{StageKind.DEIDENTIFY}:{project}"
 
 
 def kind_of(name: str) -> StageKind:
@@ -122,9 +131,10 @@ def order_of(stage: Stage) -> tuple[int, str, str]:
 def rank_of(name: str, priority: int) -> int:
     """Return the place of a stage in the queue; higher is taken first.
 
-    Within one priority later kinds go first, so that a study is finished before the next is begun.
+    Within one priority later kinds go first, so that a study is finished before the next is begun;
+    de-identification goes last.
     """
-    return priority * 10 + _ORDER[kind_of(name)]
+    return priority * 10 + _RANK[kind_of(name)]
 
 
 def is_urgent(priority: int) -> bool:

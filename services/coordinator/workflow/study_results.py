@@ -69,6 +69,9 @@ def read_outcome(rows: Iterable[asyncpg.Record]) -> StudyOutcome:
     """
     outcome = StudyOutcome()
     for row in rows:
+        if kind_of(row["name"]) is StageKind.DEIDENTIFY:
+            # It tells nothing of the patient, so it belongs into no report.
+            continue
         if row["series_id"] is not None:
             _read_series(outcome.of(row["series_id"]), row)
         elif row["name"] == StageKind.REPORT and row["result"] is not None:

@@ -34,6 +34,7 @@ _ACTIVITIES: Final[Mapping[StageKind, str]] = {
     StageKind.CONVERT: "Converting",
     StageKind.ANALYZE: "Analysing",
     StageKind.REPORT: "Writing the report",
+    StageKind.DEIDENTIFY: "De-identifying",
 }
 
 _Queue = Sequence[tuple[int, datetime]]

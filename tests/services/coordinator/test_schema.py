@@ -37,7 +37,19 @@ async def _described(connection: Pool | asyncpg.Connection, schema: str) -> list
 
 
 @pytest.mark.parametrize(
-    "name", ["archive", "events", "intake", "peers", "sources", "worklist", "retention", "storage"]
+    "name",
+    [
+        "archive",
+        "events",
+        "intake",
+        "peers",
+        "sources",
+        "worklist",
+        "retention",
+        "storage",
+        "deidentification",
+        "crosswalk",
+    ],
 )
 async def test_snapshot_and_migrations_agree(pool: Pool, name: str) -> None:
     package = f"services.coordinator.{name}"

@@ -28,6 +28,7 @@ DEADLINES_S: Final[Mapping[StageKind, float]] = {
     StageKind.CONVERT: 1200.0,
     StageKind.ANALYZE: 3600.0,
     StageKind.REPORT: 300.0,
+    StageKind.DEIDENTIFY: 3600.0,
 }
 TOO_LARGE: Final = ("SERIES_TOO_LARGE", "The series has more images than one step can take.")
 

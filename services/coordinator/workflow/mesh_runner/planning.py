@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import grpc
@@ -20,6 +21,7 @@ from services.coordinator.workflow.mesh_runner.calls import (
     done,
     stage_failures,
 )
+from services.coordinator.workflow.mesh_runner.deidentifying import add_wanted_stages
 from services.coordinator.workflow.messages import plan_to_proto
 from services.coordinator.workflow.plan import (
     ModelCard,
@@ -59,7 +61,8 @@ class PlanStage:
         plan = plan_to_proto(stage.generation, scores, choices)
         specs = plan_stages(ranked, choices, requests)
         result = done(plan, service_version="")
-        return dataclasses.replace(result, plan=(result.result, specs))
+        keep = functools.partial(add_wanted_stages, stage=stage)
+        return dataclasses.replace(result, plan=(result.result, specs), keep=keep)
 
     async def _scores(
         self, stage: Stage, series: Sequence[SeriesRecord]

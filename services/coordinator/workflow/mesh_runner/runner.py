@@ -12,6 +12,7 @@ from services.coordinator.archive.store import ArchiveStore
 from services.coordinator.workflow.mesh_runner.analyzing import AnalyzeStage
 from services.coordinator.workflow.mesh_runner.calls import stage_failures
 from services.coordinator.workflow.mesh_runner.converting import ConvertStage
+from services.coordinator.workflow.mesh_runner.deidentifying import DeidentifyStage
 from services.coordinator.workflow.mesh_runner.describing import DescribeStage
 from services.coordinator.workflow.mesh_runner.planning import PlanStage
 from services.coordinator.workflow.mesh_runner.reporting import ReportStage
@@ -38,6 +39,7 @@ class MeshRunner:
             StageKind.CONVERT: ConvertStage(channel, archive),
             StageKind.ANALYZE: AnalyzeStage(channel, pool),
             StageKind.REPORT: ReportStage(channel, archive, pool),
+            StageKind.DEIDENTIFY: DeidentifyStage(channel, pool),
         }
 
     async def run(self, attempt: Attempt, progress: ProgressSink) -> StageResult:

@@ -29,6 +29,8 @@ GONE_WITH_IT = {
     "archive.instance",
     "archive.series",
     "archive.study",
+    "deidentification.request",
+    "deidentification.series",
     "storage.damage",
     "workflow.plan",
     "workflow.requested_analysis",

@@ -31,6 +31,8 @@ PACKAGES: Final = (
     "services.coordinator.archive",
     "services.coordinator.events",
     "services.coordinator.workflow",
+    "services.coordinator.deidentification",
+    "services.coordinator.crosswalk",
 )
 AT_ONCE: Final = CompletenessRules(timedelta(0), timedelta(0))
 QUICK: Final = RetryPolicy(failure_limit=3, outage_limit=3, first_delay_s=0.05, longest_delay_s=0.1)

@@ -1,0 +1,1 @@
+"""Who stands behind a pseudonym, sealed, and who may be told."""

@@ -1,0 +1,1 @@
+"""De-identification of the archive: projects, what became of objects, and decisions."""
