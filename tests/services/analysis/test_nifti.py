@@ -104,6 +104,7 @@ def test_only_three_axes_are_a_volume(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(
     "data",
     [b"", b"DICM", gzip.compress(b""), gzip.compress(b"\0" * 348), gzip.compress(b"x" * 4000)],
+    ids=["nothing", "DICM", "packed nothing", "packed zeros", "packed text"],
 )
 def test_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(NiftiError):

@@ -74,15 +74,17 @@ def test_the_claims_are_as_others_can_check_them(tmp_path: Path, tokens: TestTok
     assert Verifier(tokens.jwks_file).verify(token).subject == "someone"
 
 
+_YEAR_2100 = 4_102_444_800
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"iss": "other"},
         {"aud": "other"},
         {"exp": 1},
-        # Far ahead: the cases are collected long before they run.
-        {"nbf": int(time.time()) + 86_400},
-        {"iat": int(time.time()) + 86_400},
+        {"nbf": _YEAR_2100},
+        {"iat": _YEAR_2100},
         {"kind": "root"},
         {"sub": ""},
         {"sub": 5},
