@@ -45,6 +45,8 @@ PATIENT_ID: Final = 0x00100020
 # Lengths that would be wrong, like those of groups, and what digital signatures leave behind. An
 # overlay goes whole: without its data the rest of its plane is no plane.
 _ALWAYS_GO: Final = frozenset({0x00080001, 0x4FFE0001})
+# Text that an IOD wants where its neighbour stays: Tracking ID beside Tracking UID.
+_NEVER_EMPTY: Final = frozenset({0x00620020})
 _DATE_VRS: Final = frozenset({"DA", "DT", "TM"})
 _BASIC: Final[Mapping[str, Treatment]] = {
     "X": Treatment.REMOVE,
@@ -145,6 +147,8 @@ class Profile:
             return Treatment.NAME
         if kind == "text":
             cleans = Option.CLEAN_DESCRIPTORS in self.options
+            if tag in _NEVER_EMPTY:
+                return Treatment.CLEAN_OR_DUMMY if cleans else Treatment.DUMMY
             return Treatment.CLEAN if cleans else Treatment.REMOVE
         return Treatment.KEEP if kind == "value" else Treatment.REMOVE
 
