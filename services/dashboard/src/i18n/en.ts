@@ -7,6 +7,7 @@ export const en = {
   "nav.peers": "Peers",
   "nav.upload": "Upload",
   "nav.sources": "Sources",
+  "nav.deid": "De-identification",
   "nav.settings": "Settings",
   "nav.account": "Signed in as {name}",
   "nav.sign-out": "Sign out",

@@ -9,6 +9,7 @@ export const pt: Readonly<Record<Key, string>> = {
   "nav.peers": "Parceiros",
   "nav.upload": "Enviar",
   "nav.sources": "Fontes",
+  "nav.deid": "Desidentificação",
   "nav.settings": "Configurações",
   "nav.account": "Conectado como {name}",
   "nav.sign-out": "Sair",

@@ -91,6 +91,7 @@ export const studyEn = {
   "stage.convert": "Convert to a volume",
   "stage.analyze": "Analyse with {subject}",
   "stage.report": "Report",
+  "stage.deidentify": "De-identify for {subject}",
   "stage.other": "{subject}",
 
   "stage_state.0": "Not known",
@@ -139,6 +140,7 @@ export const studyEn = {
   "cancel.confirm": "Stop the work",
   "cancel.done.one": "{n} step was stopped.",
   "cancel.done.other": "{n} steps were stopped.",
+  "deidentify": "De-identify",
   "send": "Send to…",
   "send.title": "Send the study to a peer",
   "send.peer": "Peer",

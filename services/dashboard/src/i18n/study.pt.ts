@@ -93,6 +93,7 @@ export const studyPt: Readonly<Record<StudyKey, string>> = {
   "stage.convert": "Converter em volume",
   "stage.analyze": "Analisar com {subject}",
   "stage.report": "Relatar",
+  "stage.deidentify": "Desidentificar para {subject}",
   "stage.other": "{subject}",
 
   "stage_state.0": "Desconhecido",
@@ -141,6 +142,7 @@ export const studyPt: Readonly<Record<StudyKey, string>> = {
   "cancel.confirm": "Parar o trabalho",
   "cancel.done.one": "{n} passo foi parado.",
   "cancel.done.other": "{n} passos foram parados.",
+  "deidentify": "Desidentificar",
   "send": "Enviar para…",
   "send.title": "Enviar o estudo a um parceiro",
   "send.peer": "Parceiro",

@@ -5,7 +5,7 @@ import type { Attempt, Stage, StudyWorkflow } from "../../gen/heimdallr/workflow
 import { milliseconds } from "./quantity";
 
 /** Kinds of stages that are known by name; others show the name they have. */
-export type StageKind = "plan" | "describe" | "convert" | "analyze" | "report" | "other";
+export type StageKind = "plan" | "describe" | "convert" | "analyze" | "report" | "deidentify" | "other";
 
 /** A stretch of time as a share of the whole, 0 to 1. */
 export interface Bar {
@@ -24,7 +24,7 @@ export interface AttemptRow {
 export interface StageRow {
   readonly stage: Stage;
   readonly kind: StageKind;
-  /** The model of an analysis; the whole name of a stage of another kind. */
+  /** The model of an analysis, the project of a de-identification; the whole name of a stage of another kind. */
   readonly subject: string;
   readonly attempts: readonly AttemptRow[];
   /** From the first start to the last end; undefined before the first start. */
@@ -60,6 +60,7 @@ export function kindOf(name: string): { readonly kind: StageKind; readonly subje
   const kind = KINDS.find((one) => one === name);
   if (kind) return { kind, subject: "" };
   if (name.startsWith("analyze:")) return { kind: "analyze", subject: name.slice("analyze:".length) };
+  if (name.startsWith("deidentify:")) return { kind: "deidentify", subject: name.slice("deidentify:".length) };
   return { kind: "other", subject: name };
 }
 

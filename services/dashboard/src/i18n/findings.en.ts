@@ -1,0 +1,37 @@
+// Why de-identification holds an object, and what a person can do, by code of the finding.
+// A code that is not here shows the rule as the server words it.
+export const findingsEn = {
+  "IDENTIFIER_FOUND": "Something that identifies the patient is still in the finished object.",
+  "IDENTIFIER_FOUND.do": "Add a rule for the element, or reject the object. An approval does not let it through.",
+  "OCR_UNAVAILABLE": "No OCR engine is installed, so nobody has read the pixels.",
+  "OCR_UNAVAILABLE.do": "Have an operator install one, then run it again. An approval does not let it through.",
+  "PIXELS_NOT_READ": "The pixels may show text, and nothing has read them.",
+  "PIXELS_NOT_READ.do": "Look at every frame. Approve when none shows who the patient is.",
+  "PIXELS_ELSEWHERE": "The object refers to pixels that are stored elsewhere.",
+  "PIXELS_ELSEWHERE.do": "Reject it; what it refers to cannot be looked at.",
+  "ENCAPSULATED_DOCUMENT": "It carries a document, whose text cannot be cleaned.",
+  "ENCAPSULATED_DOCUMENT.do": "Read the document. Most are to be rejected.",
+  "STRUCTURED_REPORT": "It is a report with statements that are not proved clean.",
+  "STRUCTURED_REPORT.do": "Read the statements. Approve when none names a person, place or date.",
+  "UNREADABLE_KIND": "Content of this kind is not read.",
+  "UNREADABLE_KIND.do": "Reject it unless you know what is in it.",
+  "UNKNOWN_SOP_CLASS": "DICOM does not know this kind of object.",
+  "UNKNOWN_SOP_CLASS.do": "Reject it unless you know what is in it.",
+  "INVALID_DICOM": "The object breaks the rules of DICOM, so it cannot be proved clean.",
+  "INVALID_DICOM.do": "Have the sender mend it, or reject it.",
+  "OBJECT_TOO_LARGE": "The object is larger than this installation takes.",
+  "OBJECT_TOO_LARGE.do": "Have an operator raise the limit, or reject it.",
+  "TIME_LIMIT": "It took longer than this installation allows.",
+  "TIME_LIMIT.do": "Run it again when there is less to do; have an operator look when it comes back.",
+  "PROCESS_DIED": "The process that worked on it ended before its time.",
+  "PROCESS_DIED.do": "Run it again; have an operator look when it comes back.",
+  "PROCESS_NOT_STARTED": "The process that should work on it did not start.",
+  "PROCESS_NOT_STARTED.do": "Have an operator look at the service, then run it again.",
+  "DICOMDIR": "It is a directory of other objects and not one of them.",
+  "DICOMDIR.do": "Reject it: what it lists is de-identified by itself.",
+  "UNREADABLE": "The object cannot be read.",
+  "UNREADABLE.do": "Have the sender send it again, or reject it.",
+  "other.do": "Look at the object, then decide.",
+};
+
+export type FindingKey = keyof typeof findingsEn;
