@@ -1,4 +1,4 @@
-"""What others make of de-identified objects: they check, parse and store them as they did before."""
+"""What others make of de-identified objects: they check, parse and store them as before."""
 
 from __future__ import annotations
 
