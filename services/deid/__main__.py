@@ -5,7 +5,9 @@ from __future__ import annotations
 import grpc
 
 from heimdallr.deid.v1 import deidentification_service_pb2_grpc as pb_grpc
+from heimdallr.deid.v1 import outbound_service_pb2_grpc
 from services.deid.key_ring import KeyRing
+from services.deid.outbound.service import OutboundService
 from services.deid.service import DeidentificationService
 from services.deid.settings import DeidSettings
 from services.runtime.blobs import open_blobs
@@ -26,6 +28,7 @@ async def main() -> None:
 
     def add(server: grpc.aio.Server) -> None:
         pb_grpc.add_DeidentificationServiceServicer_to_server(service, server)
+        outbound_service_pb2_grpc.add_OutboundServiceServicer_to_server(OutboundService(), server)
 
     try:
         await serve(runtime, add)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -68,6 +68,9 @@ class Person:
         return f"{self.family}^{self.given}"
 
 
+Plant = Callable[[Person], tuple[str, tuple[str, ...]]]
+
+
 @dataclass
 class Planted:
     """A sentence.
@@ -122,8 +125,8 @@ class Planter:
             f"({area}) 555-{line}",
         )
 
-    def _kinds(self) -> dict[str, Callable[[Person], tuple[str, tuple[str, ...]]]]:
-        return {
+    def _kinds(self) -> Mapping[str, Plant]:
+        kinds: dict[str, Plant] = {
             "family first": lambda p: (f"{p.family}, {p.given}", (p.family, p.given)),
             "given first": lambda p: (f"{p.given} {p.family}", (p.family, p.given)),
             "loud": lambda p: (f"{p.given} {p.family}".upper(), (p.family, p.given)),
@@ -173,6 +176,7 @@ class Planter:
             "accession": lambda p: ("accession number A-77120", ("77120", "A-77")),
             "hidden": lambda p: (_hidden(p.family), (p.family, _hidden(p.family))),
         }
+        return kinds
 
     def _family(self) -> str:
         self._last = self.chance.choice(FAMILIES)

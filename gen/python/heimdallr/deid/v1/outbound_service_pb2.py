@@ -27,7 +27,7 @@ from heimdallr.deid.v1 import profile_pb2 as heimdallr_dot_deid_dot_v1_dot_profi
 from heimdallr.imaging.v1 import blob_ref_pb2 as heimdallr_dot_imaging_dot_v1_dot_blob__ref__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(heimdallr/deid/v1/outbound_service.proto\x12\x11heimdallr.deid.v1\x1a!heimdallr/access/v1/options.proto\x1a\x1fheimdallr/deid/v1/profile.proto\x1a#heimdallr/imaging/v1/blob_ref.proto\"*\n\x0b\x44\x65stination\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\"O\n\x10KnownIdentifiers\x12\r\n\x05names\x18\x01 \x03(\t\x12\x0f\n\x07numbers\x18\x02 \x03(\t\x12\x0c\n\x04uids\x18\x03 \x03(\t\x12\r\n\x05\x64\x61tes\x18\x04 \x03(\t\"\'\n\tTextField\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"\xda\x01\n\x12ReleaseTextRequest\x12\x12\n\nproject_id\x18\x01 \x01(\t\x12\x33\n\x0b\x64\x65stination\x18\x02 \x01(\x0b\x32\x1e.heimdallr.deid.v1.Destination\x12,\n\x06\x66ields\x18\x03 \x03(\x0b\x32\x1c.heimdallr.deid.v1.TextField\x12\x32\n\x05known\x18\x04 \x01(\x0b\x32#.heimdallr.deid.v1.KnownIdentifiers\x12\x19\n\x11patient_age_years\x18\x05 \x01(\x05\"\x80\x01\n\x13ReleaseTextResponse\x12,\n\x06\x66ields\x18\x01 \x03(\x0b\x32\x1c.heimdallr.deid.v1.TextField\x12\x10\n\x08\x61ge_band\x18\x02 \x01(\t\x12\x12\n\nrelease_id\x18\x03 \x01(\t\x12\x15\n\rremoved_count\x18\x04 \x01(\x05\"\x9d\x01\n\x13ReleaseImageRequest\x12\x12\n\nproject_id\x18\x01 \x01(\t\x12\x33\n\x0b\x64\x65stination\x18\x02 \x01(\x0b\x32\x1e.heimdallr.deid.v1.Destination\x12.\n\x07\x63ontent\x18\x03 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.BlobRef\x12\r\n\x05\x66rame\x18\x04 \x01(\x05\"c\n\x14ReleaseImageResponse\x12\x31\n\x05image\x18\x01 \x01(\x0b\x32 .heimdallr.deid.v1.ReleasedImageH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x07\n\x05\x65vent\"Z\n\rReleasedImage\x12\x12\n\nrelease_id\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12%\n\x05\x62oxes\x18\x03 \x03(\x0b\x32\x16.heimdallr.deid.v1.Box2\xec\x01\n\x0fOutboundService\x12i\n\x0bReleaseText\x12%.heimdallr.deid.v1.ReleaseTextRequest\x1a&.heimdallr.deid.v1.ReleaseTextResponse\"\x0b\x90\x02\x01\xe8\xe0\x18%\xf0\xe0\x18&\x12n\n\x0cReleaseImage\x12&.heimdallr.deid.v1.ReleaseImageRequest\x1a\'.heimdallr.deid.v1.ReleaseImageResponse\"\x0b\x90\x02\x01\xe8\xe0\x18%\xf0\xe0\x18&0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(heimdallr/deid/v1/outbound_service.proto\x12\x11heimdallr.deid.v1\x1a!heimdallr/access/v1/options.proto\x1a\x1fheimdallr/deid/v1/profile.proto\x1a#heimdallr/imaging/v1/blob_ref.proto\"*\n\x0b\x44\x65stination\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\"O\n\x10KnownIdentifiers\x12\r\n\x05names\x18\x01 \x03(\t\x12\x0f\n\x07numbers\x18\x02 \x03(\t\x12\x0c\n\x04uids\x18\x03 \x03(\t\x12\r\n\x05\x64\x61tes\x18\x04 \x03(\t\"\'\n\tTextField\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"\xee\x01\n\x12ReleaseTextRequest\x12\x12\n\nrelease_id\x18\x06 \x01(\t\x12\x12\n\nproject_id\x18\x01 \x01(\t\x12\x33\n\x0b\x64\x65stination\x18\x02 \x01(\x0b\x32\x1e.heimdallr.deid.v1.Destination\x12,\n\x06\x66ields\x18\x03 \x03(\x0b\x32\x1c.heimdallr.deid.v1.TextField\x12\x32\n\x05known\x18\x04 \x01(\x0b\x32#.heimdallr.deid.v1.KnownIdentifiers\x12\x19\n\x11patient_age_years\x18\x05 \x01(\x05\"\x80\x01\n\x13ReleaseTextResponse\x12,\n\x06\x66ields\x18\x01 \x03(\x0b\x32\x1c.heimdallr.deid.v1.TextField\x12\x10\n\x08\x61ge_band\x18\x02 \x01(\t\x12\x12\n\nrelease_id\x18\x03 \x01(\t\x12\x15\n\rremoved_count\x18\x04 \x01(\x05\"\xb1\x01\n\x13ReleaseImageRequest\x12\x12\n\nrelease_id\x18\x05 \x01(\t\x12\x12\n\nproject_id\x18\x01 \x01(\t\x12\x33\n\x0b\x64\x65stination\x18\x02 \x01(\x0b\x32\x1e.heimdallr.deid.v1.Destination\x12.\n\x07\x63ontent\x18\x03 \x01(\x0b\x32\x1d.heimdallr.imaging.v1.BlobRef\x12\r\n\x05\x66rame\x18\x04 \x01(\x05\"c\n\x14ReleaseImageResponse\x12\x31\n\x05image\x18\x01 \x01(\x0b\x32 .heimdallr.deid.v1.ReleasedImageH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x07\n\x05\x65vent\"Z\n\rReleasedImage\x12\x12\n\nrelease_id\x18\x01 \x01(\t\x12\x0e\n\x06sha256\x18\x02 \x01(\t\x12%\n\x05\x62oxes\x18\x03 \x03(\x0b\x32\x16.heimdallr.deid.v1.Box2\xec\x01\n\x0fOutboundService\x12i\n\x0bReleaseText\x12%.heimdallr.deid.v1.ReleaseTextRequest\x1a&.heimdallr.deid.v1.ReleaseTextResponse\"\x0b\x90\x02\x01\xe8\xe0\x18%\xf0\xe0\x18&\x12n\n\x0cReleaseImage\x12&.heimdallr.deid.v1.ReleaseImageRequest\x1a\'.heimdallr.deid.v1.ReleaseImageResponse\"\x0b\x90\x02\x01\xe8\xe0\x18%\xf0\xe0\x18&0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,15 +45,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TEXTFIELD']._serialized_start=293
   _globals['_TEXTFIELD']._serialized_end=332
   _globals['_RELEASETEXTREQUEST']._serialized_start=335
-  _globals['_RELEASETEXTREQUEST']._serialized_end=553
-  _globals['_RELEASETEXTRESPONSE']._serialized_start=556
-  _globals['_RELEASETEXTRESPONSE']._serialized_end=684
-  _globals['_RELEASEIMAGEREQUEST']._serialized_start=687
-  _globals['_RELEASEIMAGEREQUEST']._serialized_end=844
-  _globals['_RELEASEIMAGERESPONSE']._serialized_start=846
-  _globals['_RELEASEIMAGERESPONSE']._serialized_end=945
-  _globals['_RELEASEDIMAGE']._serialized_start=947
-  _globals['_RELEASEDIMAGE']._serialized_end=1037
-  _globals['_OUTBOUNDSERVICE']._serialized_start=1040
-  _globals['_OUTBOUNDSERVICE']._serialized_end=1276
+  _globals['_RELEASETEXTREQUEST']._serialized_end=573
+  _globals['_RELEASETEXTRESPONSE']._serialized_start=576
+  _globals['_RELEASETEXTRESPONSE']._serialized_end=704
+  _globals['_RELEASEIMAGEREQUEST']._serialized_start=707
+  _globals['_RELEASEIMAGEREQUEST']._serialized_end=884
+  _globals['_RELEASEIMAGERESPONSE']._serialized_start=886
+  _globals['_RELEASEIMAGERESPONSE']._serialized_end=985
+  _globals['_RELEASEDIMAGE']._serialized_start=987
+  _globals['_RELEASEDIMAGE']._serialized_end=1077
+  _globals['_OUTBOUNDSERVICE']._serialized_start=1080
+  _globals['_OUTBOUNDSERVICE']._serialized_end=1316
 # @@protoc_insertion_point(module_scope)

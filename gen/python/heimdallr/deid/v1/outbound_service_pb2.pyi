@@ -49,7 +49,7 @@ Global___Destination: _TypeAlias = Destination  # noqa: Y015
 @_typing.final
 class KnownIdentifiers(_message.Message):
     """KnownIdentifiers is what is known of the patient, so that it can be sought.
-    It never leaves.
+    It never leaves. At most 1,000 of each, of at most 1,024 characters.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -99,7 +99,7 @@ class TextField(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """Name, e.g. "indication"."""
+    """Name, e.g. "indication": a-z, 0-9 and "_", at most 64. It leaves as it is."""
     text: _builtins.str
     """Its text."""
     def __init__(
@@ -122,13 +122,18 @@ class ReleaseTextRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    RELEASE_ID_FIELD_NUMBER: _builtins.int
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     DESTINATION_FIELD_NUMBER: _builtins.int
     FIELDS_FIELD_NUMBER: _builtins.int
     KNOWN_FIELD_NUMBER: _builtins.int
     PATIENT_AGE_YEARS_FIELD_NUMBER: _builtins.int
+    release_id: _builtins.str
+    """Id that the caller gives the release, UUIDv7: what is sent names it, and so
+    does the trail. Made when it is empty; then the trail names the project.
+    """
     project_id: _builtins.str
-    """The project whose pseudonyms are used, UUIDv7."""
+    """The project for which it is released, UUIDv7."""
     patient_age_years: _builtins.int
     """Age in years; leaves as a band of ten years. Negative: unknown."""
     @_builtins.property
@@ -141,11 +146,12 @@ class ReleaseTextRequest(_message.Message):
 
     @_builtins.property
     def known(self) -> Global___KnownIdentifiers:
-        """What is known of the patient."""
+        """What is known of the patient: at least a name or a number."""
 
     def __init__(
         self,
         *,
+        release_id: _builtins.str = ...,
         project_id: _builtins.str = ...,
         destination: Global___Destination | None = ...,
         fields: _abc.Iterable[Global___TextField] | None = ...,
@@ -154,7 +160,7 @@ class ReleaseTextRequest(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination", "known", b"known"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination", "fields", b"fields", "known", b"known", "patient_age_years", b"patient_age_years", "project_id", b"project_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["destination", b"destination", "fields", b"fields", "known", b"known", "patient_age_years", b"patient_age_years", "project_id", b"project_id", "release_id", b"release_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -173,7 +179,7 @@ class ReleaseTextResponse(_message.Message):
     age_band: _builtins.str
     """Band of age, e.g. "60-69", "90+"; empty when unknown."""
     release_id: _builtins.str
-    """Id of the release, UUIDv7: what is sent names it, and so does the trail."""
+    """Id of the release, UUIDv7."""
     removed_count: _builtins.int
     """Number of words that were taken out."""
     @_builtins.property
@@ -202,10 +208,13 @@ class ReleaseImageRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    RELEASE_ID_FIELD_NUMBER: _builtins.int
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     DESTINATION_FIELD_NUMBER: _builtins.int
     CONTENT_FIELD_NUMBER: _builtins.int
     FRAME_FIELD_NUMBER: _builtins.int
+    release_id: _builtins.str
+    """As in ReleaseTextRequest."""
     project_id: _builtins.str
     """The project, UUIDv7."""
     frame: _builtins.int
@@ -221,6 +230,7 @@ class ReleaseImageRequest(_message.Message):
     def __init__(
         self,
         *,
+        release_id: _builtins.str = ...,
         project_id: _builtins.str = ...,
         destination: Global___Destination | None = ...,
         content: _blob_ref_pb2.BlobRef | None = ...,
@@ -228,7 +238,7 @@ class ReleaseImageRequest(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "destination", b"destination"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "destination", b"destination", "frame", b"frame", "project_id", b"project_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "destination", b"destination", "frame", b"frame", "project_id", b"project_id", "release_id", b"release_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -57,8 +57,10 @@ class OutboundServiceServicer:
 
     def ReleaseText(self, request, context):
         """ReleaseText takes identity out of the fields of a text, or refuses it.
-        Fails with ERROR_REASON_INVALID_FIELD, ERROR_REASON_NOT_RELEASED or
-        ERROR_REASON_DEID_KEY_UNAVAILABLE.
+        Words of medicine and of grammar and numbers that measure something stay;
+        whatever else there is goes, dates too, and "[removed]" stands in its
+        place. Ages in the text become bands.
+        Fails with ERROR_REASON_INVALID_FIELD or ERROR_REASON_NOT_RELEASED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -68,8 +70,8 @@ class OutboundServiceServicer:
         """ReleaseImage makes a picture of a DICOM object that shows no identity:
         pixels read by OCR and blanked, no metadata. It comes as PNG in chunks.
         Fails with ERROR_REASON_INVALID_FIELD, ERROR_REASON_NOT_RELEASED,
-        ERROR_REASON_OCR_UNAVAILABLE, ERROR_REASON_BLOB_NOT_FOUND or
-        ERROR_REASON_DEID_KEY_UNAVAILABLE.
+        ERROR_REASON_OCR_UNAVAILABLE, ERROR_REASON_BLOB_NOT_FOUND,
+        ERROR_REASON_BLOB_CORRUPT or ERROR_REASON_INVALID_DICOM.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

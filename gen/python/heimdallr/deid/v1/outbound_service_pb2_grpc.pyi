@@ -38,15 +38,17 @@ class OutboundServiceStub:
     def __new__(cls, channel: _aio.Channel) -> OutboundServiceAsyncStub: ...
     ReleaseText: _grpc.UnaryUnaryMultiCallable[_outbound_service_pb2.ReleaseTextRequest, _outbound_service_pb2.ReleaseTextResponse]
     """ReleaseText takes identity out of the fields of a text, or refuses it.
-    Fails with ERROR_REASON_INVALID_FIELD, ERROR_REASON_NOT_RELEASED or
-    ERROR_REASON_DEID_KEY_UNAVAILABLE.
+    Words of medicine and of grammar and numbers that measure something stay;
+    whatever else there is goes, dates too, and "[removed]" stands in its
+    place. Ages in the text become bands.
+    Fails with ERROR_REASON_INVALID_FIELD or ERROR_REASON_NOT_RELEASED.
     """
     ReleaseImage: _grpc.UnaryStreamMultiCallable[_outbound_service_pb2.ReleaseImageRequest, _outbound_service_pb2.ReleaseImageResponse]
     """ReleaseImage makes a picture of a DICOM object that shows no identity:
     pixels read by OCR and blanked, no metadata. It comes as PNG in chunks.
     Fails with ERROR_REASON_INVALID_FIELD, ERROR_REASON_NOT_RELEASED,
-    ERROR_REASON_OCR_UNAVAILABLE, ERROR_REASON_BLOB_NOT_FOUND or
-    ERROR_REASON_DEID_KEY_UNAVAILABLE.
+    ERROR_REASON_OCR_UNAVAILABLE, ERROR_REASON_BLOB_NOT_FOUND,
+    ERROR_REASON_BLOB_CORRUPT or ERROR_REASON_INVALID_DICOM.
     """
 
 @_typing.type_check_only
@@ -59,15 +61,17 @@ class OutboundServiceAsyncStub(OutboundServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ReleaseText: _aio.UnaryUnaryMultiCallable[_outbound_service_pb2.ReleaseTextRequest, _outbound_service_pb2.ReleaseTextResponse]  # type: ignore[assignment]
     """ReleaseText takes identity out of the fields of a text, or refuses it.
-    Fails with ERROR_REASON_INVALID_FIELD, ERROR_REASON_NOT_RELEASED or
-    ERROR_REASON_DEID_KEY_UNAVAILABLE.
+    Words of medicine and of grammar and numbers that measure something stay;
+    whatever else there is goes, dates too, and "[removed]" stands in its
+    place. Ages in the text become bands.
+    Fails with ERROR_REASON_INVALID_FIELD or ERROR_REASON_NOT_RELEASED.
     """
     ReleaseImage: _aio.UnaryStreamMultiCallable[_outbound_service_pb2.ReleaseImageRequest, _outbound_service_pb2.ReleaseImageResponse]  # type: ignore[assignment]
     """ReleaseImage makes a picture of a DICOM object that shows no identity:
     pixels read by OCR and blanked, no metadata. It comes as PNG in chunks.
     Fails with ERROR_REASON_INVALID_FIELD, ERROR_REASON_NOT_RELEASED,
-    ERROR_REASON_OCR_UNAVAILABLE, ERROR_REASON_BLOB_NOT_FOUND or
-    ERROR_REASON_DEID_KEY_UNAVAILABLE.
+    ERROR_REASON_OCR_UNAVAILABLE, ERROR_REASON_BLOB_NOT_FOUND,
+    ERROR_REASON_BLOB_CORRUPT or ERROR_REASON_INVALID_DICOM.
     """
 
 class OutboundServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -83,8 +87,10 @@ class OutboundServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_outbound_service_pb2.ReleaseTextResponse, _abc.Awaitable[_outbound_service_pb2.ReleaseTextResponse]]:
         """ReleaseText takes identity out of the fields of a text, or refuses it.
-        Fails with ERROR_REASON_INVALID_FIELD, ERROR_REASON_NOT_RELEASED or
-        ERROR_REASON_DEID_KEY_UNAVAILABLE.
+        Words of medicine and of grammar and numbers that measure something stay;
+        whatever else there is goes, dates too, and "[removed]" stands in its
+        place. Ages in the text become bands.
+        Fails with ERROR_REASON_INVALID_FIELD or ERROR_REASON_NOT_RELEASED.
         """
 
     @_abc_1.abstractmethod
@@ -96,8 +102,8 @@ class OutboundServiceServicer(metaclass=_abc_1.ABCMeta):
         """ReleaseImage makes a picture of a DICOM object that shows no identity:
         pixels read by OCR and blanked, no metadata. It comes as PNG in chunks.
         Fails with ERROR_REASON_INVALID_FIELD, ERROR_REASON_NOT_RELEASED,
-        ERROR_REASON_OCR_UNAVAILABLE, ERROR_REASON_BLOB_NOT_FOUND or
-        ERROR_REASON_DEID_KEY_UNAVAILABLE.
+        ERROR_REASON_OCR_UNAVAILABLE, ERROR_REASON_BLOB_NOT_FOUND,
+        ERROR_REASON_BLOB_CORRUPT or ERROR_REASON_INVALID_DICOM.
         """
 
 def add_OutboundServiceServicer_to_server(servicer: OutboundServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -15,7 +15,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file heimdallr/deid/v1/outbound_service.proto.
  */
 export const file_heimdallr_deid_v1_outbound_service: GenFile = /*@__PURE__*/
-  fileDesc("CihoZWltZGFsbHIvZGVpZC92MS9vdXRib3VuZF9zZXJ2aWNlLnByb3RvEhFoZWltZGFsbHIuZGVpZC52MSIqCgtEZXN0aW5hdGlvbhIMCgRob3N0GAEgASgJEg0KBW1vZGVsGAIgASgJIk8KEEtub3duSWRlbnRpZmllcnMSDQoFbmFtZXMYASADKAkSDwoHbnVtYmVycxgCIAMoCRIMCgR1aWRzGAMgAygJEg0KBWRhdGVzGAQgAygJIicKCVRleHRGaWVsZBIMCgRuYW1lGAEgASgJEgwKBHRleHQYAiABKAki2gEKElJlbGVhc2VUZXh0UmVxdWVzdBISCgpwcm9qZWN0X2lkGAEgASgJEjMKC2Rlc3RpbmF0aW9uGAIgASgLMh4uaGVpbWRhbGxyLmRlaWQudjEuRGVzdGluYXRpb24SLAoGZmllbGRzGAMgAygLMhwuaGVpbWRhbGxyLmRlaWQudjEuVGV4dEZpZWxkEjIKBWtub3duGAQgASgLMiMuaGVpbWRhbGxyLmRlaWQudjEuS25vd25JZGVudGlmaWVycxIZChFwYXRpZW50X2FnZV95ZWFycxgFIAEoBSKAAQoTUmVsZWFzZVRleHRSZXNwb25zZRIsCgZmaWVsZHMYASADKAsyHC5oZWltZGFsbHIuZGVpZC52MS5UZXh0RmllbGQSEAoIYWdlX2JhbmQYAiABKAkSEgoKcmVsZWFzZV9pZBgDIAEoCRIVCg1yZW1vdmVkX2NvdW50GAQgASgFIp0BChNSZWxlYXNlSW1hZ2VSZXF1ZXN0EhIKCnByb2plY3RfaWQYASABKAkSMwoLZGVzdGluYXRpb24YAiABKAsyHi5oZWltZGFsbHIuZGVpZC52MS5EZXN0aW5hdGlvbhIuCgdjb250ZW50GAMgASgLMh0uaGVpbWRhbGxyLmltYWdpbmcudjEuQmxvYlJlZhINCgVmcmFtZRgEIAEoBSJjChRSZWxlYXNlSW1hZ2VSZXNwb25zZRIxCgVpbWFnZRgBIAEoCzIgLmhlaW1kYWxsci5kZWlkLnYxLlJlbGVhc2VkSW1hZ2VIABIPCgVjaHVuaxgCIAEoDEgAQgcKBWV2ZW50IloKDVJlbGVhc2VkSW1hZ2USEgoKcmVsZWFzZV9pZBgBIAEoCRIOCgZzaGEyNTYYAiABKAkSJQoFYm94ZXMYAyADKAsyFi5oZWltZGFsbHIuZGVpZC52MS5Cb3gy7AEKD091dGJvdW5kU2VydmljZRJpCgtSZWxlYXNlVGV4dBIlLmhlaW1kYWxsci5kZWlkLnYxLlJlbGVhc2VUZXh0UmVxdWVzdBomLmhlaW1kYWxsci5kZWlkLnYxLlJlbGVhc2VUZXh0UmVzcG9uc2UiC5ACAejgGCXw4BgmEm4KDFJlbGVhc2VJbWFnZRImLmhlaW1kYWxsci5kZWlkLnYxLlJlbGVhc2VJbWFnZVJlcXVlc3QaJy5oZWltZGFsbHIuZGVpZC52MS5SZWxlYXNlSW1hZ2VSZXNwb25zZSILkAIB6OAYJfDgGCYwAWIGcHJvdG8z", [file_heimdallr_access_v1_options, file_heimdallr_deid_v1_profile, file_heimdallr_imaging_v1_blob_ref]);
+  fileDesc("CihoZWltZGFsbHIvZGVpZC92MS9vdXRib3VuZF9zZXJ2aWNlLnByb3RvEhFoZWltZGFsbHIuZGVpZC52MSIqCgtEZXN0aW5hdGlvbhIMCgRob3N0GAEgASgJEg0KBW1vZGVsGAIgASgJIk8KEEtub3duSWRlbnRpZmllcnMSDQoFbmFtZXMYASADKAkSDwoHbnVtYmVycxgCIAMoCRIMCgR1aWRzGAMgAygJEg0KBWRhdGVzGAQgAygJIicKCVRleHRGaWVsZBIMCgRuYW1lGAEgASgJEgwKBHRleHQYAiABKAki7gEKElJlbGVhc2VUZXh0UmVxdWVzdBISCgpyZWxlYXNlX2lkGAYgASgJEhIKCnByb2plY3RfaWQYASABKAkSMwoLZGVzdGluYXRpb24YAiABKAsyHi5oZWltZGFsbHIuZGVpZC52MS5EZXN0aW5hdGlvbhIsCgZmaWVsZHMYAyADKAsyHC5oZWltZGFsbHIuZGVpZC52MS5UZXh0RmllbGQSMgoFa25vd24YBCABKAsyIy5oZWltZGFsbHIuZGVpZC52MS5Lbm93bklkZW50aWZpZXJzEhkKEXBhdGllbnRfYWdlX3llYXJzGAUgASgFIoABChNSZWxlYXNlVGV4dFJlc3BvbnNlEiwKBmZpZWxkcxgBIAMoCzIcLmhlaW1kYWxsci5kZWlkLnYxLlRleHRGaWVsZBIQCghhZ2VfYmFuZBgCIAEoCRISCgpyZWxlYXNlX2lkGAMgASgJEhUKDXJlbW92ZWRfY291bnQYBCABKAUisQEKE1JlbGVhc2VJbWFnZVJlcXVlc3QSEgoKcmVsZWFzZV9pZBgFIAEoCRISCgpwcm9qZWN0X2lkGAEgASgJEjMKC2Rlc3RpbmF0aW9uGAIgASgLMh4uaGVpbWRhbGxyLmRlaWQudjEuRGVzdGluYXRpb24SLgoHY29udGVudBgDIAEoCzIdLmhlaW1kYWxsci5pbWFnaW5nLnYxLkJsb2JSZWYSDQoFZnJhbWUYBCABKAUiYwoUUmVsZWFzZUltYWdlUmVzcG9uc2USMQoFaW1hZ2UYASABKAsyIC5oZWltZGFsbHIuZGVpZC52MS5SZWxlYXNlZEltYWdlSAASDwoFY2h1bmsYAiABKAxIAEIHCgVldmVudCJaCg1SZWxlYXNlZEltYWdlEhIKCnJlbGVhc2VfaWQYASABKAkSDgoGc2hhMjU2GAIgASgJEiUKBWJveGVzGAMgAygLMhYuaGVpbWRhbGxyLmRlaWQudjEuQm94MuwBCg9PdXRib3VuZFNlcnZpY2USaQoLUmVsZWFzZVRleHQSJS5oZWltZGFsbHIuZGVpZC52MS5SZWxlYXNlVGV4dFJlcXVlc3QaJi5oZWltZGFsbHIuZGVpZC52MS5SZWxlYXNlVGV4dFJlc3BvbnNlIguQAgHo4Bgl8OAYJhJuCgxSZWxlYXNlSW1hZ2USJi5oZWltZGFsbHIuZGVpZC52MS5SZWxlYXNlSW1hZ2VSZXF1ZXN0GicuaGVpbWRhbGxyLmRlaWQudjEuUmVsZWFzZUltYWdlUmVzcG9uc2UiC5ACAejgGCXw4BgmMAFiBnByb3RvMw", [file_heimdallr_access_v1_options, file_heimdallr_deid_v1_profile, file_heimdallr_imaging_v1_blob_ref]);
 
 /**
  * Destination is where something is to go.
@@ -47,7 +47,7 @@ export const DestinationSchema: GenMessage<Destination> = /*@__PURE__*/
 
 /**
  * KnownIdentifiers is what is known of the patient, so that it can be sought.
- * It never leaves.
+ * It never leaves. At most 1,000 of each, of at most 1,024 characters.
  *
  * @generated from message heimdallr.deid.v1.KnownIdentifiers
  */
@@ -95,7 +95,7 @@ export const KnownIdentifiersSchema: GenMessage<KnownIdentifiers> = /*@__PURE__*
  */
 export type TextField = Message<"heimdallr.deid.v1.TextField"> & {
   /**
-   * Name, e.g. "indication".
+   * Name, e.g. "indication": a-z, 0-9 and "_", at most 64. It leaves as it is.
    *
    * @generated from field: string name = 1;
    */
@@ -123,7 +123,15 @@ export const TextFieldSchema: GenMessage<TextField> = /*@__PURE__*/
  */
 export type ReleaseTextRequest = Message<"heimdallr.deid.v1.ReleaseTextRequest"> & {
   /**
-   * The project whose pseudonyms are used, UUIDv7.
+   * Id that the caller gives the release, UUIDv7: what is sent names it, and so
+   * does the trail. Made when it is empty; then the trail names the project.
+   *
+   * @generated from field: string release_id = 6;
+   */
+  releaseId: string;
+
+  /**
+   * The project for which it is released, UUIDv7.
    *
    * @generated from field: string project_id = 1;
    */
@@ -144,7 +152,7 @@ export type ReleaseTextRequest = Message<"heimdallr.deid.v1.ReleaseTextRequest">
   fields: TextField[];
 
   /**
-   * What is known of the patient.
+   * What is known of the patient: at least a name or a number.
    *
    * @generated from field: heimdallr.deid.v1.KnownIdentifiers known = 4;
    */
@@ -186,7 +194,7 @@ export type ReleaseTextResponse = Message<"heimdallr.deid.v1.ReleaseTextResponse
   ageBand: string;
 
   /**
-   * Id of the release, UUIDv7: what is sent names it, and so does the trail.
+   * Id of the release, UUIDv7.
    *
    * @generated from field: string release_id = 3;
    */
@@ -213,6 +221,13 @@ export const ReleaseTextResponseSchema: GenMessage<ReleaseTextResponse> = /*@__P
  * @generated from message heimdallr.deid.v1.ReleaseImageRequest
  */
 export type ReleaseImageRequest = Message<"heimdallr.deid.v1.ReleaseImageRequest"> & {
+  /**
+   * As in ReleaseTextRequest.
+   *
+   * @generated from field: string release_id = 5;
+   */
+  releaseId: string;
+
   /**
    * The project, UUIDv7.
    *
@@ -331,8 +346,10 @@ export const ReleasedImageSchema: GenMessage<ReleasedImage> = /*@__PURE__*/
 export const OutboundService: GenService<{
   /**
    * ReleaseText takes identity out of the fields of a text, or refuses it.
-   * Fails with ERROR_REASON_INVALID_FIELD, ERROR_REASON_NOT_RELEASED or
-   * ERROR_REASON_DEID_KEY_UNAVAILABLE.
+   * Words of medicine and of grammar and numbers that measure something stay;
+   * whatever else there is goes, dates too, and "[removed]" stands in its
+   * place. Ages in the text become bands.
+   * Fails with ERROR_REASON_INVALID_FIELD or ERROR_REASON_NOT_RELEASED.
    *
    * @generated from rpc heimdallr.deid.v1.OutboundService.ReleaseText
    */
@@ -345,8 +362,8 @@ export const OutboundService: GenService<{
    * ReleaseImage makes a picture of a DICOM object that shows no identity:
    * pixels read by OCR and blanked, no metadata. It comes as PNG in chunks.
    * Fails with ERROR_REASON_INVALID_FIELD, ERROR_REASON_NOT_RELEASED,
-   * ERROR_REASON_OCR_UNAVAILABLE, ERROR_REASON_BLOB_NOT_FOUND or
-   * ERROR_REASON_DEID_KEY_UNAVAILABLE.
+   * ERROR_REASON_OCR_UNAVAILABLE, ERROR_REASON_BLOB_NOT_FOUND,
+   * ERROR_REASON_BLOB_CORRUPT or ERROR_REASON_INVALID_DICOM.
    *
    * @generated from rpc heimdallr.deid.v1.OutboundService.ReleaseImage
    */
