@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -16,6 +17,8 @@ from services.runtime.client import ServiceCallError, call_error
 
 _ATTEMPTS: Final = 3
 _TIMEOUT_S: Final = 120.0
+_ASKED_AGAIN_S: Final = 5.0
+"""A stream that breaks later was parted from who draws, and so would be the next."""
 _CODES: Final = {
     ErrorReason.ERROR_REASON_INVALID_FIELD: grpc.StatusCode.INVALID_ARGUMENT,
     ErrorReason.ERROR_REASON_IMAGE_NOT_RENDERABLE: grpc.StatusCode.FAILED_PRECONDITION,
@@ -41,6 +44,7 @@ class RenderStream:
         Raises:
             ServiceCallError: It cannot be made.
         """
+        began = time.monotonic()
         for attempt in range(_ATTEMPTS):
             stream = self._open
             if stream is None or stream.broken:
@@ -49,7 +53,7 @@ class RenderStream:
                 async with asyncio.timeout(_TIMEOUT_S):
                     return await stream.ask(request)
             except _BrokenError as broken:
-                if attempt + 1 == _ATTEMPTS:
+                if attempt + 1 == _ATTEMPTS or time.monotonic() - began > _ASKED_AGAIN_S:
                     raise broken.error from None
                 await asyncio.sleep(0.1 * attempt)
             except TimeoutError:
