@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from services.dicom.phantoms.chest_ct import ChestCtPhantom
 from services.dicom.phantoms.series import PhantomStudy, write_series
 from services.runtime.client import MeshChannel
 from tests.support.dcmtk import storescu
+from tests.support.instances import ct_instance, part10
 from tests.support.running_stack import RunningStack
 from tests.support.studies import settled
 
@@ -41,9 +44,10 @@ def stubs(tmp_path: Path) -> Path:
     return out
 
 
-def _run(example: str, stubs: Path, stack: RunningStack, token: str) -> list[str]:
+def _run(example: str, stubs: Path, stack: RunningStack, token: str, *more: Path) -> list[str]:
+    program = ROOT / "docs" / "examples" / example
     ran = subprocess.run(
-        [sys.executable, ROOT / "docs" / "examples" / example, f"127.0.0.1:{stack.http_port}"],
+        [sys.executable, program, f"127.0.0.1:{stack.http_port}", *more],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(stubs), "HEIMDALLR_TOKEN": token},
         cwd=stubs,
         capture_output=True,
@@ -55,9 +59,9 @@ def _run(example: str, stubs: Path, stack: RunningStack, token: str) -> list[str
     return ran.stdout.split()
 
 
-def _token(stack: RunningStack) -> str:
+def _token(stack: RunningStack, *options: str) -> str:
     return subprocess.run(
-        [sys.executable, "-m", "services.cli", "token", "outsider", "--data", stack.data],
+        [sys.executable, "-m", "services.cli", "token", "outsider", *options, "--data", stack.data],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -83,3 +87,26 @@ async def test_an_outside_client_lists_watches_and_fetches(
     assert words[-1] == "whole"
     assert words[1] in web_words  # the same study by gRPC-Web
     assert web_words[web_words.index("grpc-status") + 1] == "0"
+
+
+async def test_an_outside_client_has_its_files_deidentified(
+    stack: RunningStack, stubs: Path, tmp_path: Path
+) -> None:
+    given, back = tmp_path / "in", tmp_path / "back"
+    given.mkdir()
+    for number in range(3):
+        (given / f"{number}.dcm").write_bytes(part10(ct_instance(size=1024, number=number)))
+    (given / "3.dcm").write_bytes(b"no DICOM")
+    token = _token(stack, "--permission", "deid_run")
+
+    words = _run("deidentify_client.py", stubs, stack, token, given, back)
+
+    released = sorted(back.glob("*.dcm"))
+    assert words.count("released") == 3
+    assert words[-1] == "INVALID_DICOM"
+    assert [one.stem for one in released] == [
+        hashlib.sha256(one.read_bytes()).hexdigest() for one in released
+    ]
+    assert all(b"PHANTOM^GATEWAY" not in one.read_bytes() for one in released)
+    certificate = json.loads((back / "certificate.json").read_text())
+    assert {one["sha256"] for one in certificate["entries"]} == {*(p.stem for p in released), ""}
