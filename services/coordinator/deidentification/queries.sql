@@ -121,7 +121,7 @@ INSERT INTO deidentification.object AS o
      new_instance_uid, new_series_uid, new_study_uid, codes, details, made_profile)
 SELECT $1, t.instance_id, t.instance_number, t.state, nullif(t.sha256, ''),
        CASE WHEN t.sha256 <> '' THEN t.size_bytes END,
-       t.instance_uid, t.series_uid, t.study_uid, string_to_array(nullif(t.codes, ''), ','),
+       t.instance_uid, t.series_uid, t.study_uid, string_to_array(t.codes, ','),
        t.details, $2
 FROM unnest($3::uuid[], $4::integer[], $5::text[], $6::text[], $7::bigint[], $8::text[],
             $9::text[], $10::text[], $11::text[], $12::bytea[])

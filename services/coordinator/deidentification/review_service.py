@@ -141,7 +141,8 @@ class DeidReviewService(pb_grpc.DeidReviewServiceServicer):
         wanted = _work(request)
         release = await self._releases.release(*wanted)
         yield release_to_proto(release)
-        if release.state is not ReleaseState.COMPLETE:
+        held = release.state is ReleaseState.HELD and request.despite_held
+        if release.state is not ReleaseState.COMPLETE and not held:
             return
         async with aclosing(self._releases.objects(*wanted)) as batches:
             async for objects in batches:
