@@ -11,6 +11,9 @@ from services.cli.backup.command import backup, restore
 from services.cli.complete import complete
 from services.cli.conformance import conformance
 from services.cli.deid import app as deid
+from services.cli.deid_crosswalk import reidentify
+from services.cli.deid_projects import projects
+from services.cli.deid_review import review, start
 from services.cli.delete import delete
 from services.cli.demo import demo
 from services.cli.dicom import dicom
@@ -86,6 +89,10 @@ app.command()(scrub)
 app.command()(collect)
 app.command()(backup)
 app.command()(restore)
+deid.add_typer(projects)
+deid.command()(start)
+deid.add_typer(review)
+deid.add_typer(reidentify)
 app.add_typer(deid, name="deid")
 app.add_typer(site)
 app.command()(token)
