@@ -13,7 +13,7 @@ from services.runtime.migrate import apply
 from services.runtime.postgres import Pool
 from tests.services.coordinator.worklist.conftest import Worklist, scheduled
 from tests.services.coordinator.worklist.test_performed import began, study
-from tests.services.coordinator.worklist.test_service import schedule
+from tests.services.coordinator.worklist.asking import schedule
 
 pytestmark = pytest.mark.postgres
 
