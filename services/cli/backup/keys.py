@@ -18,13 +18,15 @@ from services.cli.stack.private_file import write_private
 _COST: Final = 2**16
 _LEFT_OUT: Final = frozenset({"sign-in"})
 _PURPOSE: Final = b"heimdallr keys 1"
+_PROJECTS: Final = "deid"
+"""Folder of the keys of de-identification projects: nobody can make those again."""
 
 
 def seal_keys(keys: Path, target: Path, passphrase: str) -> None:
     """Write every key of a folder into one sealed file."""
     plain = {
-        path.name: b64encode(path.read_bytes()).decode()
-        for path in sorted(keys.iterdir())
+        str(path.relative_to(keys)): b64encode(path.read_bytes()).decode()
+        for path in sorted((*keys.iterdir(), *(keys / _PROJECTS).glob("*")))
         if path.is_file() and path.name not in _LEFT_OUT and not path.name.startswith(".")
     }
     salt, nonce = os.urandom(16), os.urandom(12)
@@ -49,7 +51,8 @@ def open_keys(source: Path, keys: Path, passphrase: str) -> None:
     except (InvalidTag, ValueError, KeyError):
         raise BackupError("the keys do not open: another passphrase, or a broken file") from None
     for name, content in files.items():
-        write_private(keys / Path(name).name, content.decode())
+        folder = keys / _PROJECTS if Path(name).parent.name == _PROJECTS else keys
+        write_private(folder / Path(name).name, content.decode())
 
 
 def _key(passphrase: str, salt: bytes) -> bytes:

@@ -18,7 +18,9 @@ from services.cli.backup.snapshot import (
     FileHash,
     Manifest,
 )
+from services.deid.key_ring import KeyRing
 from services.runtime.blob_ref import BlobRef
+from services.runtime.errors import DeidKeyUnavailableError
 from services.runtime.local_blobs import LocalBlobs
 
 
@@ -46,6 +48,26 @@ def test_sealed_keys_open_with_their_passphrase_alone(tmp_path: Path) -> None:
     assert (tmp_path / "opened" / "issuer.pem").stat().st_mode & 0o077 == 0
     assert "a key" not in (tmp_path / "sealed").read_text()
     assert not (tmp_path / "other").exists()
+
+
+def test_keys_of_deidentification_projects_are_sealed_and_opened_where_they_lay(
+    tmp_path: Path,
+) -> None:
+    keys, project = tmp_path / "keys", "01a1fe65-4036-7068-815a-f87418a51896"
+    ring = KeyRing(keys / "deid")
+    made = ring.key_or_new(project)
+    (keys / "mesh/gateway").mkdir(parents=True)
+    (keys / "mesh/gateway/tls.key").write_text("made again at any start")
+    seal_keys(keys, tmp_path / "sealed", "right")
+
+    open_keys(tmp_path / "sealed", tmp_path / "opened", "right")
+
+    assert KeyRing(tmp_path / "opened/deid").key(project).key_id == made.key_id
+    assert (tmp_path / "opened/deid" / f"{project}.json").stat().st_mode & 0o077 == 0
+    assert not (tmp_path / "opened/mesh").exists()
+    (tmp_path / "opened/deid" / f"{project}.json").unlink()
+    with pytest.raises(DeidKeyUnavailableError):
+        KeyRing(tmp_path / "opened/deid").key_or_new(project)
 
 
 def test_a_snapshot_is_there_once_its_manifest_is(tmp_path: Path) -> None:
