@@ -7,8 +7,8 @@ import pytest
 from heimdallr.worklist.v1 import performed_step_pb2 as performed_pb
 from heimdallr.worklist.v1 import scheduled_step_pb2 as step_pb
 from heimdallr.worklist.v1 import worklist_service_pb2 as pb
-from tests.services.coordinator.worklist.conftest import Worklist, scheduled
 from tests.services.coordinator.worklist.asking import refused, schedule
+from tests.services.coordinator.worklist.conftest import Worklist, scheduled
 
 pytestmark = pytest.mark.postgres
 

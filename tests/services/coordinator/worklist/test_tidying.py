@@ -11,9 +11,9 @@ from services.coordinator.workflow.manifests import Manifest, Manifests, forget_
 from services.coordinator.worklist.tidying import Tidying
 from services.runtime.migrate import apply
 from services.runtime.postgres import Pool
+from tests.services.coordinator.worklist.asking import schedule
 from tests.services.coordinator.worklist.conftest import Worklist, scheduled
 from tests.services.coordinator.worklist.test_performed import began, study
-from tests.services.coordinator.worklist.asking import schedule
 
 pytestmark = pytest.mark.postgres
 
