@@ -650,10 +650,13 @@ class ListReleasedRequest(_message.Message):
     PROJECT_ID_FIELD_NUMBER: _builtins.int
     STUDY_ID_FIELD_NUMBER: _builtins.int
     SERIES_IDS_FIELD_NUMBER: _builtins.int
+    DESPITE_HELD_FIELD_NUMBER: _builtins.int
     project_id: _builtins.str
     """The project, UUIDv7."""
     study_id: _builtins.str
     """Our id of the study."""
+    despite_held: _builtins.bool
+    """Tell what is released also when other objects are held."""
     @_builtins.property
     def series_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Series of it, by our ids; all when empty."""
@@ -664,10 +667,11 @@ class ListReleasedRequest(_message.Message):
         project_id: _builtins.str = ...,
         study_id: _builtins.str = ...,
         series_ids: _abc.Iterable[_builtins.str] | None = ...,
+        despite_held: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["project_id", b"project_id", "series_ids", b"series_ids", "study_id", b"study_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["despite_held", b"despite_held", "project_id", b"project_id", "series_ids", b"series_ids", "study_id", b"study_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
