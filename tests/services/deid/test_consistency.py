@@ -134,7 +134,8 @@ def test_another_process_makes_the_same_bytes_in_any_order(
 
 
 def test_two_keys_share_no_name_of_anything(sources: list[Source], copies: list[Dataset]) -> None:
-    others = [pydicom.dcmread(BytesIO(copy)) for copy in _copies([s.file for s in sources], OTHER)]
+    files = [source.file for source in sources[::5]]
+    others = [pydicom.dcmread(BytesIO(copy)) for copy in _copies(files, OTHER)]
 
     for keyword in ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
         mine = {str(copy[keyword].value) for copy in copies}
