@@ -21,6 +21,7 @@ from gateway.dimse.service import Services
 from gateway.dimse.settings import DicomSettings
 from gateway.dimse.storage import StorageService
 from gateway.dimse.tls import server_context
+from gateway.identification import identification
 from gateway.intake import Intake
 from gateway.intake_stream import IntakeStream
 from gateway.journal import Journal
@@ -179,7 +180,13 @@ class Gateway:
         )
         self._commitments = offered.commitments
         providers = [*offered.providers, CommitmentReports(self.commitments)]
-        return Services(storage, providers, self.recorder, AuditedDenials(recorder))
+        return Services(
+            storage,
+            providers,
+            self.recorder,
+            AuditedDenials(recorder),
+            identification(self._dicom, self._channel),
+        )
 
 
 def _association_settings(settings: GatewaySettings, allowed: AllowList) -> AssociationSettings:

@@ -35,6 +35,7 @@ from gateway.dimse.negotiation import (
     CALLED_AE_TITLE_NOT_RECOGNIZED,
     CALLING_AE_TITLE_NOT_RECOGNIZED,
     LOCAL_LIMIT_EXCEEDED,
+    USER_NOT_IDENTIFIED,
     VERIFICATION,
     Rejection,
     accepted,
@@ -60,6 +61,7 @@ _RELEASE_BYTES: Final = 4
 _DENIALS: Final = {
     CALLED_AE_TITLE_NOT_RECOGNIZED: "CALLED_AE_TITLE",
     CALLING_AE_TITLE_NOT_RECOGNIZED: "CALLING_AE_TITLE",
+    USER_NOT_IDENTIFIED: "USER_IDENTITY",
 }
 """Rejections of peers that may not associate, rather than cannot."""
 _LONGEST_FAREWELL_S: Final = 5.0
@@ -161,7 +163,7 @@ class Association:
             return
         try:
             with ASSOCIATIONS_OPEN.track_inprogress():
-                await self._accepted(request, titles)
+                await self._identified(request, titles)
         finally:
             self._admission.exit(address)
 
@@ -169,9 +171,12 @@ class Association:
         refusal = rejection(request, self._settings.ae_title)
         if refusal is None and not self._settings.allowed.allows(request.calling_ae_title, address):
             refusal = CALLING_AE_TITLE_NOT_RECOGNIZED
-        if refusal in _DENIALS:
-            self._services.denials.note(ASSOCIATE, request.calling_ae_title, _DENIALS[refusal])
+        self._note(refusal, request.calling_ae_title)
         return refusal
+
+    def _note(self, refusal: Rejection | None, ae_title: str) -> None:
+        if refusal in _DENIALS:
+            self._services.denials.note(ASSOCIATE, ae_title, _DENIALS[refusal])
 
     def _end_record(self, rule: str) -> None:
         if self._record is None:
@@ -200,10 +205,21 @@ class Association:
             self._record.pdu("A-ASSOCIATE-RJ", len(reject) - pdu.HEADER_BYTES, received=False)
         await self._connection.write(reject, self._settings.inbox.pdu_timeout_s)
 
+    async def _identified(self, request: pdu.AssociateRequest, titles: bytes) -> None:
+        refusal = await self._services.identification.rejection(request.identity)
+        if refusal is None:
+            await self._accepted(request, titles)
+        else:
+            self._note(refusal, request.calling_ae_title)
+            await self._reject(refusal)
+
     async def _accepted(self, request: pdu.AssociateRequest, titles: bytes) -> None:
         results = negotiate(request, self._services.offered)
         limits = self._settings.inbox
-        answer = encode_accept(titles[:16], titles[16:], results, limits.max_pdu_length)
+        told = self._services.identification.answers(request.identity)
+        answer = encode_accept(
+            titles[:16], titles[16:], results, limits.max_pdu_length, identified=told
+        )
         await self._connection.write(answer, limits.pdu_timeout_s)
         source = Source(
             door=Door.DIMSE,

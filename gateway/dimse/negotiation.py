@@ -57,6 +57,9 @@ class Rejection:
 
 
 LOCAL_LIMIT_EXCEEDED: Final = Rejection(2, 3, 2)
+TEMPORARY_CONGESTION: Final = Rejection(2, 3, 1)
+USER_NOT_IDENTIFIED: Final = Rejection(1, 1, 1)
+"""No reason of PS3.8 says it: "no reason given"."""
 PROTOCOL_VERSION_NOT_SUPPORTED: Final = Rejection(1, 2, 2)
 APPLICATION_CONTEXT_NOT_SUPPORTED: Final = Rejection(1, 1, 2)
 CALLING_AE_TITLE_NOT_RECOGNIZED: Final = Rejection(1, 1, 3)
@@ -123,7 +126,12 @@ def accepted(results: tuple[ContextResult, ...]) -> Mapping[int, ContextResult]:
 
 
 def encode_accept(
-    called: bytes, calling: bytes, results: tuple[ContextResult, ...], max_pdu_length: int
+    called: bytes,
+    calling: bytes,
+    results: tuple[ContextResult, ...],
+    max_pdu_length: int,
+    *,
+    identified: bool = False,
 ) -> bytes:
     """Return an A-ASSOCIATE-AC (PS3.8 Table 9-17).
 
@@ -132,6 +140,7 @@ def encode_accept(
         calling: The 16 bytes of the request, which are sent back.
         results: Answer to each context.
         max_pdu_length: Longest P-DATA-TF variable field that we take, in bytes.
+        identified: Tell the peer that its user was accepted (PS3.7 Table D.3-15).
     """
     taken = [result for result in results if result.result == ACCEPTED]
     user = user_information(
@@ -139,6 +148,8 @@ def encode_accept(
         {result.abstract_syntax: result.roles for result in taken if result.roles},
         {result.abstract_syntax: result.options for result in taken if result.options},
     )
+    if identified:
+        user += encode_item(0x59, sized(b""))
     items = (
         encode_item(0x10, APPLICATION_CONTEXT.encode("ascii"))
         + b"".join(_context_item(result) for result in results)

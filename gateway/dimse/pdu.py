@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gateway.dimse.errors import ProtocolError
+from gateway.dimse.identity import UserIdentity, read_identity
 
 ASSOCIATE_RQ: Final = 0x01
 ASSOCIATE_AC: Final = 0x02
@@ -63,6 +64,7 @@ class AssociateRequest:
         max_pdu_length: Longest P-DATA-TF variable field that the peer takes; 0 is unlimited.
         roles: Proposed roles by SOP class; the peer is the user of those that are absent.
         options: Service class application information by SOP class (PS3.7 Table D.3-12).
+        identity: Who the peer's user is said to be; None where nothing is said.
     """
 
     protocol_version: int
@@ -73,6 +75,7 @@ class AssociateRequest:
     max_pdu_length: int
     roles: Mapping[str, Roles] = field(default_factory=dict)
     options: Mapping[str, bytes] = field(default_factory=dict)
+    identity: UserIdentity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ class _Parts:
     max_pdu_length: int = 0
     roles: dict[str, Roles] = field(default_factory=dict)
     options: dict[str, bytes] = field(default_factory=dict)
+    identity: UserIdentity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,7 @@ def decode_associate_request(body: memoryview) -> AssociateRequest:
         max_pdu_length=parts.max_pdu_length,
         roles=parts.roles,
         options=parts.options,
+        identity=parts.identity,
     )
 
 
@@ -250,6 +255,8 @@ def _read_user_information(value: memoryview, parts: _Parts) -> None:
     for kind, item in _items(value):
         if kind == 0x51 and len(item) == 4:
             parts.max_pdu_length = int.from_bytes(item, "big")
+        elif kind == 0x58:
+            parts.identity = read_identity(item)
         elif kind in (0x54, 0x56) and len(item) >= 2:
             uid_end = 2 + int.from_bytes(item[:2], "big")
             uid, rest = _uid(item[2:uid_end]), bytes(item[uid_end:])

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from gateway.dimse.commands import Command, InstanceName, Reply, Status
 from gateway.dimse.denials import Denials, LoggedDenials
+from gateway.dimse.identification import Identification, NoIdentification
 from gateway.dimse.negotiation import ContextResult
 from gateway.dimse.recorder import FlightRecorder
 from gateway.source import Source
@@ -131,6 +132,7 @@ class Services:
         providers: The other services; of two that serve the same command the first is asked.
         recorder: Keeps what associations said.
         denials: Keeps who was turned away.
+        identification: Judges the users of peers.
     """
 
     def __init__(
@@ -139,10 +141,12 @@ class Services:
         providers: Sequence[Provider] = (),
         recorder: FlightRecorder | None = None,
         denials: Denials | None = None,
+        identification: Identification | None = None,
     ) -> None:
         self.storage = storage
         self.recorder = recorder or FlightRecorder()
         self.denials = denials or LoggedDenials()
+        self.identification = identification or NoIdentification()
         self._providers = tuple(providers)
         self._by_operation = {
             (sop_class, command_field): provider

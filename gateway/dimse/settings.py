@@ -23,6 +23,9 @@ class DicomSettings(BaseSettings):
         tls_client_ca: Certificates that those of peers must descend from, PEM.
         tls_client_certificate: Whether a peer must show a certificate.
         tls_minimum: Oldest version of TLS that is spoken.
+        user_identity: What users of peers have to show (PS3.7 D.3.3.7): "ignore" passes over it,
+            "check" refuses what is no name and password of a person, "require" refuses peers
+            that name nobody, too.
         recent_associations: How many ended associations the flight recorder keeps.
         recent_messages: How many messages it keeps of each, the last ones.
         commitment_requests: Requests for storage commitment that may wait.
@@ -43,6 +46,7 @@ class DicomSettings(BaseSettings):
     tls_client_ca: Path | None = None
     tls_client_certificate: Literal["none", "optional", "required"] = "none"
     tls_minimum: Literal["1.2", "1.3"] = "1.2"
+    user_identity: Literal["ignore", "check", "require"] = "ignore"
     recent_associations: int = Field(default=100, ge=0, le=10_000)
     recent_messages: int = Field(default=50, ge=1, le=1_000)
     commitment_requests: int = Field(default=1_000, ge=1)

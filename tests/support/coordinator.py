@@ -14,6 +14,8 @@ from pydicom import dcmread
 from pydicom.filewriter import dcmwrite
 from pydicom.uid import UID
 
+from heimdallr.access.v1 import access_service_pb2 as access_pb
+from heimdallr.access.v1 import access_service_pb2_grpc as access_grpc
 from heimdallr.archive.v1 import archive_service_pb2 as archive_pb
 from heimdallr.archive.v1 import archive_service_pb2_grpc as archive_grpc
 from heimdallr.audit.v1 import audit_service_pb2 as audit_pb
@@ -188,6 +190,31 @@ class AuditDouble(audit_grpc.AuditServiceServicer):
 
 
 @dataclass
+class AccessDouble(access_grpc.AccessServiceServicer):
+    """Knows one person.
+
+    Attributes:
+        failure: Code that every question fails with, when set.
+        asked: Names that were asked for.
+    """
+
+    name: str = "radiographer"
+    password: str = "a password of theirs"
+    failure: grpc.StatusCode | None = None
+    asked: list[str] = field(default_factory=list)
+
+    async def SignInWithPassword(  # noqa: N802 -- name of the contract
+        self, request: access_pb.SignInWithPasswordRequest, context: Context
+    ) -> access_pb.SignInWithPasswordResponse:
+        self.asked.append(request.name)
+        if self.failure is not None:
+            await context.abort(self.failure, "no")
+        if (request.name, request.password) != (self.name, self.password):
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "no")
+        return access_pb.SignInWithPasswordResponse()
+
+
+@dataclass
 class CoordinatorDouble:
     """The doubles that stand beside the intake's on its server."""
 
@@ -195,6 +222,7 @@ class CoordinatorDouble:
     peers: PeersDouble = field(default_factory=PeersDouble)
     conversion: ConversionDouble = field(default_factory=ConversionDouble)
     audit: AuditDouble = field(default_factory=AuditDouble)
+    access: AccessDouble = field(default_factory=AccessDouble)
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Serve them."""
@@ -202,3 +230,4 @@ class CoordinatorDouble:
         peers_grpc.add_PeersServiceServicer_to_server(self.peers, server)
         audit_grpc.add_AuditServiceServicer_to_server(self.audit, server)
         conversion_grpc.add_ConversionServiceServicer_to_server(self.conversion, server)
+        access_grpc.add_AccessServiceServicer_to_server(self.access, server)

@@ -24,14 +24,16 @@ def associate_request(
     called: str = "HEIMDALLR",
     version: int = 1,
     application_context: str = APPLICATION_CONTEXT,
+    user_items: bytes = b"",
 ) -> bytes:
-    """Return an A-ASSOCIATE-RQ."""
+    """Return an A-ASSOCIATE-RQ; more items of its user information may be given."""
     items = pdu.encode_item(0x10, application_context.encode())
     for context_id, abstract, transfer in contexts:
         inner = pdu.encode_item(0x30, abstract.encode())
         inner += b"".join(pdu.encode_item(0x40, uid.encode()) for uid in transfer)
         items += pdu.encode_item(0x20, bytes((context_id, 0, 0, 0)) + inner)
-    items += pdu.encode_item(0x50, pdu.encode_item(0x51, (16384).to_bytes(4, "big")))
+    user = pdu.encode_item(0x51, (16384).to_bytes(4, "big")) + user_items
+    items += pdu.encode_item(0x50, user)
     titles = called.encode().ljust(16) + b"TESTSCU".ljust(16)
     return pdu.encode(1, struct.pack(">HH", version, 0) + titles + bytes(32) + items)
 
