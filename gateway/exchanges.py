@@ -12,6 +12,7 @@ from gateway.file_door import FileDoor
 from gateway.gateway import Gateway
 from gateway.peers.directory import PeerDirectory
 from gateway.peers.evidence import FetchedEvidence
+from gateway.peers.release import Releases
 from gateway.peers.settings import ExchangeSettings
 from gateway.peers.turns import Turns
 from gateway.query_retrieve.stored import StoredInstances
@@ -22,6 +23,7 @@ from gateway.scu.store import StoreUser
 from gateway.settings import GatewaySettings
 from heimdallr.archive.v1.archive_service_pb2_grpc import ArchiveServiceStub
 from heimdallr.conversion.v1.conversion_service_pb2_grpc import ConversionServiceStub
+from heimdallr.deid.v1.review_service_pb2_grpc import DeidReviewServiceStub
 from heimdallr.dicomweb.v1 import dicomweb_client_service_pb2_grpc
 from heimdallr.dimse.v1 import dimse_service_pb2_grpc
 from heimdallr.peers.v1.peers_service_pb2_grpc import PeersServiceStub
@@ -62,10 +64,12 @@ class Exchanges:
         self.directory = PeerDirectory(PeersServiceStub(mesh))
         folder = settings.journal_folder / "fetching"
         self.dimse = DimseClient(bounds, settings.ae_title, door, folder, turns)
-        self.web = DicomWebClient(bounds, archive, stored, door, turns)
+        review = DeidReviewServiceStub(mesh)
+        releases = Releases(review, stored, bounds.release_timeout_s)
+        self.web = DicomWebClient(bounds, archive, stored, door, turns, releases)
         self._evidence = FetchedEvidence(CompletenessServiceStub(mesh))
         user = StoreUser(bounds, settings.ae_title, stored)
-        self._sending = Sending(archive, user, self.dimse, gateway.commitments, turns)
+        self._sending = Sending(archive, user, self.dimse, gateway.commitments, turns, releases)
         self.background: list[Background] = [self._run]
 
     def add_servicers(self, server: grpc.aio.Server) -> None:

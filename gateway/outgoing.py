@@ -56,10 +56,11 @@ async def associated(
     """Associate with a peer for the length of the block.
 
     Raises:
-        PeerOutsideError: It is not inside, whatever it was made from.
+        PeerOutsideError: Nothing may go there, whatever it was made from.
         NotReachedError: It cannot be reached, or refuses.
     """
-    peer = Recipient(recipient.peer).peer
+    recipient.check()
+    peer = recipient.peer
     async with AsyncExitStack() as stack:
         try:
             target = await _target(peer, settings)

@@ -17,6 +17,7 @@ from gateway.dimse.service import Provider
 from gateway.dimse.settings import DicomSettings
 from gateway.outgoing import OutgoingSettings
 from gateway.peers.directory import PeerDirectory
+from gateway.peers.release import Releases
 from gateway.procedure_steps.performed import PerformedStepService
 from gateway.procedure_steps.worklist_find import WorklistFindService
 from gateway.query_retrieve.find import FindService
@@ -27,6 +28,7 @@ from gateway.registry import PeerRegistry
 from heimdallr.access.v1.audit_action_pb2 import AuditAction
 from heimdallr.archive.v1.archive_service_pb2_grpc import ArchiveServiceStub
 from heimdallr.conversion.v1.conversion_service_pb2_grpc import ConversionServiceStub
+from heimdallr.deid.v1.review_service_pb2_grpc import DeidReviewServiceStub
 from heimdallr.peers.v1.peers_service_pb2_grpc import PeersServiceStub
 from heimdallr.worklist.v1.worklist_service_pb2_grpc import WorklistServiceStub
 from services.runtime.local_blobs import LocalBlobs
@@ -76,6 +78,8 @@ def dimse_services(around: Surroundings) -> DimseServices:
     archive = ArchiveServiceStub(around.coordinator)
     worklist = WorklistServiceStub(around.coordinator)
     stored = StoredInstances(around.blobs, archive, ConversionServiceStub(around.mesh))
+    # A peer that asks does not wait for it: see ``MoveService``.
+    releases = Releases(DeidReviewServiceStub(around.coordinator), stored, timeout_s=0)
     find = FindService(archive, registry, around.outgoing.ae_title)
     folder = CommitmentFolder(around.folder)
     answers = AnsweringSurroundings(
@@ -84,7 +88,7 @@ def dimse_services(around: Surroundings) -> DimseServices:
     commitments = CommitmentQueue(folder, answers, around.settings)
     services: list[tuple[Provider, AuditAction.ValueType]] = [
         (find, AuditAction.AUDIT_ACTION_SEARCH),
-        (MoveService(stored, registry, around.outgoing), AuditAction.AUDIT_ACTION_FETCH),
+        (MoveService(stored, registry, around.outgoing, releases), AuditAction.AUDIT_ACTION_FETCH),
         (GetService(stored, registry), AuditAction.AUDIT_ACTION_FETCH),
         (WorklistFindService(worklist, registry), AuditAction.AUDIT_ACTION_SEARCH_WORKLIST),
         (PerformedStepService(worklist, registry), AuditAction.AUDIT_ACTION_RECORD_PROCEDURE_STEP),

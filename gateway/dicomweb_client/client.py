@@ -14,8 +14,9 @@ from gateway.dicomweb_client.store import store
 from gateway.dicomweb_client.verify import Counted, verify_count
 from gateway.file_door import FileDoor
 from gateway.peers.outcome import Sent
-from gateway.peers.peer import Peer, Recipient
+from gateway.peers.peer import Peer
 from gateway.peers.reception import Reception
+from gateway.peers.release import Consignment, Preparing, Releases, check_project
 from gateway.peers.selection import Selection, select
 from gateway.peers.settings import ExchangeSettings
 from gateway.peers.turns import Turns
@@ -37,6 +38,7 @@ class DicomWebClient:
         stored: Reads them.
         door: Where fetched files come in.
         turns: Shared with other clients.
+        releases: Hands out what may go to peers outside.
     """
 
     settings: ExchangeSettings
@@ -44,6 +46,7 @@ class DicomWebClient:
     stored: StoredInstances
     door: FileDoor
     turns: Turns
+    releases: Releases
 
     async def test(self, peer: Peer) -> None:
         """Ask a peer for one study, whichever.
@@ -77,32 +80,55 @@ class DicomWebClient:
                     yield match
 
     async def store(
-        self, recipient: Recipient, selection: Selection, *, counted: bool = False
-    ) -> AsyncGenerator[Total | Sent | Counted, None]:
+        self,
+        peer: Peer,
+        selection: Selection,
+        *,
+        counted: bool = False,
+        released_only: bool = False,
+    ) -> AsyncGenerator[Preparing | Total | Sent | Counted, None]:
         """Send a selection; yield how many there are, what became of each, what was counted.
 
+        A peer outside gets released copies, and before that it is told how far they are.
+
         Raises:
+            PeerOutsideError: The peer is outside and has no project.
+            NotReleasedError: Something of it is held.
             PeerUnreachableError, PeerRefusedError: Nothing could be sent at all.
             DependencyUnavailableError: The archive cannot be asked.
             InvalidFieldError, LimitExceededError: As `test`.
         """
-        peer = Recipient(recipient.peer).peer
+        check_project(peer)
         peer.require_web()
         with self.turns.one():
             selected = await select(self.archive, selection)
-            yield Total(len(selected))
-            arrived = set[str]()
-            async with web_session(peer, self.settings) as session:
-                instances = [item.instance for item in selected]
-                async with aclosing(store(session, instances, self.stored)) as outcomes:
-                    async for sent in outcomes:
-                        if sent.arrived:
-                            arrived.add(sent.sop_instance_uid)
-                        yield sent
-                if counted:
-                    uids = arrived
-                    there = [i for i in selected if i.instance.sop_instance_uid in uids]
-                    yield await verify_count(session, there)
+            consigning = self.releases.consign(peer, selected, released_only=released_only)
+            async with aclosing(consigning) as steps:
+                async for step in steps:
+                    if isinstance(step, Preparing):
+                        yield step
+                        continue
+                    async with aclosing(self._store(step, counted=counted)) as outcomes:
+                        async for outcome in outcomes:
+                            yield outcome
+
+    async def _store(
+        self, consignment: Consignment, *, counted: bool
+    ) -> AsyncGenerator[Total | Sent | Counted, None]:
+        recipient, items = consignment.recipient, consignment.items
+        yield Total(len(items))
+        arrived = set[str]()
+        async with web_session(recipient.peer, self.settings) as session:
+            instances = [item.instance for item in items]
+            storing = store(session, recipient, instances, self.stored)
+            async with aclosing(storing) as outcomes:
+                async for sent in outcomes:
+                    if sent.arrived:
+                        arrived.add(sent.sop_instance_uid)
+                    yield sent
+            if counted:
+                there = [i for i in items if i.instance.sop_instance_uid in arrived]
+                yield await verify_count(session, there)
 
     async def retrieve(self, peer: Peer, resource: Resource) -> AsyncGenerator[Retrieved, None]:
         """Fetch instances from a peer into our store; yield how far it is.

@@ -22,7 +22,8 @@ from gateway.peers.batches import batches
 from gateway.peers.directory import PeerDirectory
 from gateway.peers.evidence import FetchedEvidence
 from gateway.peers.outcome import Sent
-from gateway.peers.peer import Peer, Recipient
+from gateway.peers.peer import Peer
+from gateway.peers.release import Preparing
 from gateway.peers.selection import Selection
 from gateway.peers.testing import assess
 from gateway.scu.find import Truncated
@@ -84,13 +85,18 @@ class DicomWebClientService(pb_grpc.DicomWebClientServiceServicer):
         self, request: pb.StoreInstancesRequest, context: Context
     ) -> AsyncGenerator[pb.StoreInstancesResponse, None]:
         """See ``dicomweb_client_service.proto``."""
-        recipient = Recipient(await self._peer(request))
+        peer = await self._peer(request)
         selection = Selection(
             tuple(request.study_instance_uids),
             tuple(request.series_instance_uids),
             tuple(request.sop_instance_uids),
         )
-        storing = self._client.store(recipient, selection, counted=request.verify_count)
+        storing = self._client.store(
+            peer,
+            selection,
+            counted=request.verify_count,
+            released_only=request.released_only,
+        )
         progress = pb.StoreInstancesResponse()
         async with aclosing(storing) as results, aclosing(batches(results)) as parts:
             async for part in parts:
@@ -124,9 +130,14 @@ class DicomWebClientService(pb_grpc.DicomWebClientServiceServicer):
         return await self._directory.find(wanted)
 
 
-def _note(progress: pb.StoreInstancesResponse, part: list[Total | Sent | Counted]) -> None:
+def _note(
+    progress: pb.StoreInstancesResponse, part: list[Preparing | Total | Sent | Counted]
+) -> None:
     for item in part:
-        if isinstance(item, Total):
+        if isinstance(item, Preparing):
+            progress.deidentified_count = item.deidentified
+            progress.held_count = item.held
+        elif isinstance(item, Total):
             progress.total_count = item.count
         elif isinstance(item, Counted):
             progress.count.CopyFrom(counted_to_proto(item))

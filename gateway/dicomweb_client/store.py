@@ -12,8 +12,9 @@ import aiohttp
 
 from gateway.dicomweb_client.search import DICOM_JSON
 from gateway.dicomweb_client.session import WebSession, refusal
-from gateway.peers.errors import PeerRefusedError, PeerUnreachableError
+from gateway.peers.errors import PeerOutsideError, PeerRefusedError, PeerUnreachableError
 from gateway.peers.outcome import Sent, StoreOutcome
+from gateway.peers.peer import Recipient
 from gateway.query_retrieve.stored import NOT_READ, StoredInstance, StoredInstances
 from services.dicom.part10 import file_meta
 
@@ -32,17 +33,25 @@ _REASONS: Final = {
 
 
 async def store(
-    session: WebSession, instances: Sequence[StoredInstance], stored: StoredInstances
+    session: WebSession,
+    recipient: Recipient,
+    instances: Sequence[StoredInstance],
+    stored: StoredInstances,
 ) -> AsyncGenerator[Sent, None]:
     """Send instances in several requests; yield what became of each.
 
     Raises:
+        PeerOutsideError: Something of it may not go there, or the session is another peer's.
         PeerUnreachableError, PeerRefusedError: The peer takes the first request not at all.
     """
+    if recipient.peer != session.peer:
+        raise PeerOutsideError(session.peer.name)
+    for instance in instances:
+        recipient.require(instance.ref.sha256)
     begun = False
     for group in _groups(instances):
         try:
-            async with aclosing(_send(session, group, stored)) as outcomes:
+            async with aclosing(_send(session, recipient, group, stored)) as outcomes:
                 async for sent in outcomes:
                     begun = True
                     yield sent
@@ -69,11 +78,14 @@ def _groups(instances: Sequence[StoredInstance]) -> Iterator[list[StoredInstance
 
 
 async def _send(
-    session: WebSession, group: Sequence[StoredInstance], stored: StoredInstances
+    session: WebSession,
+    recipient: Recipient,
+    group: Sequence[StoredInstance],
+    stored: StoredInstances,
 ) -> AsyncGenerator[Sent, None]:
     rest = list(group)
     while rest:
-        body = _Body(rest, stored)
+        body = _Body(recipient, rest, stored)
         try:
             outcomes = await _post(session, body, rest)
         except (PeerUnreachableError, PeerRefusedError):
@@ -95,7 +107,13 @@ class _Body:
         broken: The instance that could not be read, once it was tried.
     """
 
-    def __init__(self, instances: Sequence[StoredInstance], stored: StoredInstances) -> None:
+    def __init__(
+        self,
+        recipient: Recipient,
+        instances: Sequence[StoredInstance],
+        stored: StoredInstances,
+    ) -> None:
+        self._recipient = recipient
         self._instances = instances
         self._stored = stored
         self._boundary = uuid.uuid4().hex
@@ -108,6 +126,7 @@ class _Body:
     async def pieces(self) -> AsyncIterator[bytes]:
         head = f"--{self._boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
         for instance in self._instances:
+            self._recipient.require(instance.ref.sha256)
             try:
                 yield head + _meta(instance)
                 data_set = self._stored.data_set(instance, instance.transfer_syntax_uid)

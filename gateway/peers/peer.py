@@ -86,17 +86,59 @@ class Peer:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipient:
-    """A peer that identified data may go to. There is none of a peer that is not inside.
+class ReleasedCopies:
+    """What de-identification released for a project; made by ``gateway.peers.release`` alone.
 
-    Whatever sends takes this and no `Peer`, so that the check cannot be forgotten.
+    Attributes:
+        project_id: The project.
+        sha256s: Hashes of the files.
+    """
+
+    project_id: str
+    sha256s: frozenset[str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A peer that something may be sent to: one inside, or one outside with what it may get.
+
+    Whatever sends takes this and no `Peer`, and has each instance pass `require`, so that the
+    check cannot be forgotten.
+
+    Attributes:
+        peer: The peer.
+        released: What may go to it when it is outside.
 
     Raises:
-        PeerOutsideError: The peer is not inside.
+        PeerOutsideError: The peer is not inside, and nothing was released for its project.
     """
 
     peer: Peer
+    released: ReleasedCopies | None = None
 
     def __post_init__(self) -> None:
-        if not self.peer.inside:
+        self.check()
+
+    def check(self) -> None:
+        """Check it again, however it was made.
+
+        Raises:
+            PeerOutsideError: As for the class.
+        """
+        project = self.released.project_id if self.released is not None else ""
+        if not self.peer.inside and (not project or project != self.peer.deid_project_id):
+            raise PeerOutsideError(self.peer.name)
+
+    def require(self, sha256: str) -> None:
+        """Check that a file may go to it: the gate that everything passes that is sent.
+
+        Args:
+            sha256: Of the file.
+
+        Raises:
+            PeerOutsideError: It is identified, and the peer is not inside.
+        """
+        self.check()
+        released = self.released.sha256s if self.released is not None else frozenset()
+        if not self.peer.inside and sha256 not in released:
             raise PeerOutsideError(self.peer.name)

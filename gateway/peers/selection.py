@@ -102,5 +102,7 @@ def _selected(located: pb.LocatedInstance) -> Selected:
         sop_instance_uid=located.sop_instance_uid,
         transfer_syntax_uid=located.transfer_syntax_uid,
         ref=blob_from_proto(located.blob),
+        study_id=located.study_id,
+        series_id=located.series_id,
     )
     return Selected(instance, located.study_instance_uid, located.series_instance_uid)

@@ -9,6 +9,7 @@ from gateway.dimse.commands import InstanceName, MoveOriginator
 from gateway.dimse.errors import PeerGoneError, PeerSilentError, ProtocolError
 from gateway.dimse.link import Link
 from gateway.dimse.requestor import MAX_CONTEXTS, Proposal
+from gateway.peers.peer import Recipient
 from gateway.query_retrieve.sending import BegunDataSet, Parcel
 from gateway.query_retrieve.stored import WRITTEN, StoredInstance, StoredInstances
 from services.dicom.errors import InconsistentError
@@ -23,14 +24,22 @@ class Destination:
 
     Args:
         link: The association.
+        recipient: Who is at its other end.
         stored: Reads instances.
-        originator: Who asked by C-MOVE.
+        originator: Who asked by C-MOVE; a destination outside is not told.
     """
 
-    def __init__(self, link: Link, stored: StoredInstances, originator: MoveOriginator) -> None:
+    def __init__(
+        self,
+        link: Link,
+        recipient: Recipient,
+        stored: StoredInstances,
+        originator: MoveOriginator,
+    ) -> None:
         self._link = link
+        self._recipient = recipient
         self._stored = stored
-        self._originator = originator
+        self._originator = originator if recipient.peer.inside else None
 
     async def prepare(self, instance: StoredInstance) -> Parcel:
         """Read the beginning of an instance and return how it is sent.
@@ -39,6 +48,7 @@ class Destination:
             ServiceError, ServiceCallError, OSError, DicomError: It cannot be read or recoded, or
                 the destination does not take it.
         """
+        self._recipient.require(instance.ref.sha256)
         context_id, syntax = self._context(instance)
         data_set = BegunDataSet(self._stored.data_set(instance, syntax))
         await data_set.begin()

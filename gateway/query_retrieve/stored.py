@@ -33,13 +33,19 @@ _META_BYTES: Final = 4 << 10
 
 @dataclass(frozen=True, slots=True)
 class StoredInstance:
-    """An instance and where its bytes are; see ``LocatedInstance``."""
+    """An instance and where its bytes are; see ``LocatedInstance``.
+
+    A copy that was released has the ids of what it was made of and UIDs of its own.
+    """
 
     instance_id: str
     sop_class_uid: str
     sop_instance_uid: str
     transfer_syntax_uid: str
     ref: BlobRef
+    study_id: str = ""
+    series_id: str = ""
+    is_copy: bool = False
 
 
 class StoredInstances:
@@ -115,6 +121,22 @@ class StoredInstances:
             async for _ in chunks:
                 pass
 
+    async def head(self, instance: StoredInstance, most: int) -> bytes:
+        """Return the first bytes of an instance's file.
+
+        Raises:
+            ServiceError, ServiceCallError, OSError, DicomError: It cannot be read.
+        """
+        if await self._blobs.exists(instance.ref):
+            return await self._blobs.read_range(instance.ref, 0, min(most, instance.ref.size_bytes))
+        head = b""
+        async with aclosing(self._file(instance, instance.transfer_syntax_uid)) as chunks:
+            async for chunk in chunks:
+                head += chunk
+                if len(head) >= most:
+                    break
+        return head[:most]
+
     async def _file(
         self, instance: StoredInstance, transfer_syntax_uid: str
     ) -> AsyncGenerator[bytes, None]:
@@ -128,6 +150,11 @@ class StoredInstances:
             elif await self._blobs.exists(instance.ref):
                 async for chunk in self._local(instance.ref):
                     yield chunk
+            elif instance.is_copy:
+                # Its id is that of the original, whose bytes must never stand in for the copy's.
+                copy = pb.FetchResultRequest(study_id=instance.study_id, sha256=instance.ref.sha256)
+                async for result in self._archive.FetchResult(copy):
+                    yield result.data
             else:
                 wanted = pb.FetchInstanceRequest(instance_id=instance.instance_id)
                 async for fetched in self._archive.FetchInstance(wanted):
@@ -169,4 +196,6 @@ def _stored(located: pb.LocatedInstance) -> StoredInstance:
         sop_instance_uid=located.sop_instance_uid,
         transfer_syntax_uid=located.transfer_syntax_uid,
         ref=blob_from_proto(located.blob),
+        study_id=located.study_id,
+        series_id=located.series_id,
     )

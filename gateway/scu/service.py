@@ -14,6 +14,7 @@ from gateway.peers.directory import PeerDirectory
 from gateway.peers.evidence import FetchedEvidence
 from gateway.peers.outcome import Sent
 from gateway.peers.peer import Peer, Recipient
+from gateway.peers.release import Preparing
 from gateway.peers.selection import Selection
 from gateway.peers.testing import assess
 from gateway.scu.client import DimseClient, Fetched
@@ -84,7 +85,7 @@ class DimseService(pb_grpc.DimseServiceServicer):
         self, request: pb.StoreInstancesRequest, context: Context
     ) -> AsyncGenerator[pb.StoreInstancesResponse, None]:
         """See ``dimse_service.proto``."""
-        recipient = Recipient(await self._peer(request))
+        peer = await self._peer(request)
         verification = verification_from_proto(request.verification)
         selection = Selection(
             tuple(request.study_instance_uids),
@@ -92,7 +93,9 @@ class DimseService(pb_grpc.DimseServiceServicer):
             tuple(request.sop_instance_uids),
         )
         progress = pb.StoreInstancesResponse()
-        sending = self._sending.send(recipient, selection, verification)
+        sending = self._sending.send(
+            peer, selection, verification, released_only=request.released_only
+        )
         async with aclosing(sending) as results, aclosing(batches(results)) as parts:
             async for part in parts:
                 _note(progress, part)
@@ -153,9 +156,14 @@ class DimseService(pb_grpc.DimseServiceServicer):
         return await self._directory.find(wanted)
 
 
-def _note(progress: pb.StoreInstancesResponse, part: list[Total | Sent | Verified]) -> None:
+def _note(
+    progress: pb.StoreInstancesResponse, part: list[Preparing | Total | Sent | Verified]
+) -> None:
     for item in part:
-        if isinstance(item, Total):
+        if isinstance(item, Preparing):
+            progress.deidentified_count = item.deidentified
+            progress.held_count = item.held
+        elif isinstance(item, Total):
             progress.total_count = item.count
         elif isinstance(item, Verified):
             progress.verification.CopyFrom(verified_to_proto(item))

@@ -59,9 +59,12 @@ class StoreUser:
         break without bringing anything.
 
         Raises:
+            PeerOutsideError: Something of it may not go there.
             PeerUnreachableError, PeerRefusedError: Nothing could be sent at all.
         """
-        self._check(recipient)
+        recipient.check()
+        for instance in instances:
+            recipient.require(instance.ref.sha256)
         for group in groups(instances):
             waiting = deque(group)
             lost = 0
@@ -70,6 +73,7 @@ class StoreUser:
                 try:
                     async with self._line(recipient.peer, group) as link:
                         while waiting:
+                            recipient.require(waiting[0].ref.sha256)
                             sent = await self._send(link, waiting[0])
                             waiting.popleft()
                             yield sent
@@ -77,11 +81,6 @@ class StoreUser:
                     lost = lost + 1 if len(waiting) == before else 0
             for instance in waiting:
                 yield _not_sent(instance, "the peer broke off")
-
-    @staticmethod
-    def _check(recipient: Recipient) -> None:
-        # Again, where the bytes go: whoever makes a recipient otherwise is found out.
-        Recipient(recipient.peer)
 
     async def _send(self, link: Link, instance: StoredInstance) -> Sent:
         chosen = _context(link, instance)
