@@ -106,10 +106,14 @@ class Desk:
         )
         return list(answer.objects)
 
-    async def released(self, project_id: str, study_id: str) -> list[pb.ListReleasedResponse]:
+    async def released(
+        self, project_id: str, study_id: str, *, despite_held: bool = False
+    ) -> list[pb.ListReleasedResponse]:
         """Return what may go outside."""
         stream = self.review.ListReleased(
-            pb.ListReleasedRequest(project_id=project_id, study_id=study_id)
+            pb.ListReleasedRequest(
+                project_id=project_id, study_id=study_id, despite_held=despite_held
+            )
         )
         return [message async for message in stream]
 

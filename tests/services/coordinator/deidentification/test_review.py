@@ -57,6 +57,7 @@ async def test_what_a_person_approves_is_made_again_alone_and_goes_outside(desk:
     async with desk.workshop.working():
         study_id = await reviewed(desk, project_id, "OCR_TEXT", "FACE")
         (waiting,) = await desk.released(project_id, study_id)
+        _, partly = await desk.released(project_id, study_id, despite_held=True)
         decided = await desk.decide(study_id, 2)
         await done(desk, study_id, 2)
         approved = (await desk.objects(study_id))[1]
@@ -64,6 +65,7 @@ async def test_what_a_person_approves_is_made_again_alone_and_goes_outside(desk:
         head, objects = await desk.released(project_id, study_id)
 
     assert (waiting.state, waiting.held_count) == (pb.RELEASE_STATE_HELD, 2)
+    assert len(partly.objects) == 1
     assert (decided.decided_by, decided.decision_reason) == ("rita", "It is a ruler.")
     (again,) = desk.deid.requests[1].instances
     assert again.content.sha256 == sha256(b"2")
