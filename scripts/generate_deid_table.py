@@ -9,6 +9,7 @@ where both name an attribute the newer action counts.
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -37,6 +38,8 @@ def main(source: Path) -> None:
     rows = _rows(source)
     header = ["tag", "keyword", "edition", "basic", *OPTIONS]
     _write("table_e1_1.tsv", header, [rows[tag] for tag in sorted(rows)])
+    digest = hashlib.sha256((TARGET / "table_e1_1.tsv").read_bytes()).hexdigest()
+    (TARGET / "table_e1_1.sha256").write_text(f"{digest}\n")
     safe = json.loads((source / "safe_private_pixelmed_2026-07.json").read_text())
     found = {
         (one["group"].lower(), one["creator"], one["element"].lower(), one["vr"])

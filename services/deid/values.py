@@ -20,6 +20,7 @@ _MAX_CLEANED_CHARS: Final = 1 << 16
 _LONGEST_NUMBER: Final = 16
 _UNDECODED: Final = "\ufffd"
 _TEXTS: Final = frozenset({"LO", "LT", "SH", "ST", "UC", "UR", "UT"})
+_CLEANABLE: Final = _TEXTS | {"AE"}
 _CLASSES: Final = (
     _TEXTS,
     frozenset({"DS", "IS"}),
@@ -156,7 +157,7 @@ class Values:
         return self._encoder.text(tag, vr, text) if text else self._dummy(tag, vr, value)
 
     def _clean_text(self, vr: str, value: memoryview) -> str | None:
-        if vr not in _TEXTS or len(value) > _MAX_CLEANED_CHARS:
+        if vr not in _CLEANABLE or len(value) > _MAX_CLEANED_CHARS:
             return None
         values = self._text(value).split("\\") if vr in ("LO", "SH", "UC") else [self._text(value)]
         return "\\".join(cleaned(one, self._subject, self._text_shift) for one in values)

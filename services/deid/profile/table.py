@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -33,9 +34,27 @@ class Row:
     options: Mapping[Option, str]
 
 
+class TableChangedError(Exception):
+    """The table is not the one that was checked: nothing is de-identified by it."""
+
+    def __init__(self) -> None:
+        super().__init__("the table of the profile is not the one that was checked")
+
+
 def rows() -> Iterator[Row]:
-    """Yield every row in the order of the tags."""
-    text = files(__package__).joinpath("table_e1_1.tsv").read_text(encoding="utf-8")
+    """Yield every row in the order of the tags.
+
+    Raises:
+        TableChangedError: A row was removed or changed and the table not made anew.
+    """
+    folder = files(__package__)
+    data = folder.joinpath("table_e1_1.tsv").read_bytes()
+    if hashlib.sha256(data).hexdigest() != folder.joinpath("table_e1_1.sha256").read_text().strip():
+        raise TableChangedError
+    yield from _parsed(data.decode())
+
+
+def _parsed(text: str) -> Iterator[Row]:
     for line in csv.DictReader(text.splitlines(), delimiter="\t"):
         options = {one: line[one.label] for one in Option if line.get(one.label)}
         yield Row(line["tag"], line["keyword"], line["edition"], line["basic"], options)
