@@ -28,11 +28,13 @@ def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return lambda text: request.node.user_properties.append((_FIGURE, text))
 
 
-@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    # Not once all are collected: the workers have read the groups by then.
+    group = _SYSTEMS if _starts_everything(item) else item.location[0]
+    item.add_marker(pytest.mark.xdist_group(group))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        group = _SYSTEMS if _starts_everything(item) else item.location[0]
-        item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=_starts_everything, reverse=True)
 
 
