@@ -81,12 +81,23 @@ def checked_profile(profile: profile_pb.Profile) -> profile_pb.Profile:
         raise InvalidFieldError("profile.preset", "a known preset")
     if len(profile.rules) > MAX_RULES:
         raise InvalidFieldError("profile.rules", f"at most {MAX_RULES}")
+    if _keeps_dates_twice(profile):
+        raise InvalidFieldError("profile", "dates are kept in full or modified, not both")
     return profile_pb.Profile(
         preset=profile.preset or profile_pb.PROFILE_PRESET_BASIC,
         added_options=sorted(_checked_options(profile.added_options, "added_options")),
         left_out_options=sorted(_checked_options(profile.left_out_options, "left_out_options")),
         rules=[checked_rule(rule, "profile.rules") for rule in profile.rules],
     )
+
+
+def _keeps_dates_twice(profile: profile_pb.Profile) -> bool:
+    modified = profile_pb.PROFILE_OPTION_RETAIN_MODIFIED_DATES
+    options = set(profile.added_options)
+    if profile.preset == profile_pb.PROFILE_PRESET_RESEARCH:
+        options.add(modified)
+    options -= set(profile.left_out_options)
+    return options >= {modified, profile_pb.PROFILE_OPTION_RETAIN_FULL_DATES}
 
 
 def _checked_options(

@@ -20,6 +20,10 @@ from tests.services.coordinator.workflow.workshop import states
 
 pytestmark = pytest.mark.postgres
 STAGE = "deidentify:trial-7"
+BOTH_DATES = profile_pb2.Profile(
+    preset=profile_pb2.PROFILE_PRESET_RESEARCH,
+    added_options=[profile_pb2.PROFILE_OPTION_RETAIN_FULL_DATES],
+)
 UNKNOWN = profile_pb2.PROFILE_OPTION_UNSPECIFIED
 RESEARCH = profile_pb2.Profile(preset=profile_pb2.PROFILE_PRESET_RESEARCH)
 
@@ -217,6 +221,7 @@ async def test_a_project_is_summed_up_and_its_name_is_its_own(desk: Desk) -> Non
         project_pb.Project(name="Trial 7"),
         project_pb.Project(name="x", profile=profile_pb2.Profile(added_options=[UNKNOWN])),
         project_pb.Project(name="x", description="x" * 1001),
+        project_pb.Project(name="x", profile=BOTH_DATES),
     ):
         call = desk.projects.CreateProject(project_pb.CreateProjectRequest(project=wrong))
         assert await reason_of(call) == "ERROR_REASON_INVALID_FIELD"

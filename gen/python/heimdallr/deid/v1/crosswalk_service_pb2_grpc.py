@@ -75,7 +75,8 @@ class CrosswalkServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DecideReidentification(self, request, context):
-        """DecideReidentification agrees or refuses, as somebody else than who asked.
+        """DecideReidentification agrees or refuses, as somebody else than who asked,
+        within a day.
         Fails with ERROR_REASON_REIDENTIFICATION_NOT_FOUND or
         ERROR_REASON_REIDENTIFICATION_STATE.
         """
@@ -85,7 +86,7 @@ class CrosswalkServiceServicer:
 
     def Reidentify(self, request, context):
         """Reidentify tells who stands behind a pseudonym, to who asked, once it is
-        agreed and for a day.
+        agreed and for a day from then.
         Fails with ERROR_REASON_REIDENTIFICATION_NOT_FOUND,
         ERROR_REASON_REIDENTIFICATION_STATE or
         ERROR_REASON_DEID_KEY_UNAVAILABLE.

@@ -43,13 +43,14 @@ class CrosswalkServiceStub:
     ERROR_REASON_REIDENTIFICATION_NOT_FOUND for a pseudonym nobody has.
     """
     DecideReidentification: _grpc.UnaryUnaryMultiCallable[_crosswalk_service_pb2.DecideReidentificationRequest, _crosswalk_service_pb2.DecideReidentificationResponse]
-    """DecideReidentification agrees or refuses, as somebody else than who asked.
+    """DecideReidentification agrees or refuses, as somebody else than who asked,
+    within a day.
     Fails with ERROR_REASON_REIDENTIFICATION_NOT_FOUND or
     ERROR_REASON_REIDENTIFICATION_STATE.
     """
     Reidentify: _grpc.UnaryUnaryMultiCallable[_crosswalk_service_pb2.ReidentifyRequest, _crosswalk_service_pb2.ReidentifyResponse]
     """Reidentify tells who stands behind a pseudonym, to who asked, once it is
-    agreed and for a day.
+    agreed and for a day from then.
     Fails with ERROR_REASON_REIDENTIFICATION_NOT_FOUND,
     ERROR_REASON_REIDENTIFICATION_STATE or
     ERROR_REASON_DEID_KEY_UNAVAILABLE.
@@ -72,13 +73,14 @@ class CrosswalkServiceAsyncStub(CrosswalkServiceStub):
     ERROR_REASON_REIDENTIFICATION_NOT_FOUND for a pseudonym nobody has.
     """
     DecideReidentification: _aio.UnaryUnaryMultiCallable[_crosswalk_service_pb2.DecideReidentificationRequest, _crosswalk_service_pb2.DecideReidentificationResponse]  # type: ignore[assignment]
-    """DecideReidentification agrees or refuses, as somebody else than who asked.
+    """DecideReidentification agrees or refuses, as somebody else than who asked,
+    within a day.
     Fails with ERROR_REASON_REIDENTIFICATION_NOT_FOUND or
     ERROR_REASON_REIDENTIFICATION_STATE.
     """
     Reidentify: _aio.UnaryUnaryMultiCallable[_crosswalk_service_pb2.ReidentifyRequest, _crosswalk_service_pb2.ReidentifyResponse]  # type: ignore[assignment]
     """Reidentify tells who stands behind a pseudonym, to who asked, once it is
-    agreed and for a day.
+    agreed and for a day from then.
     Fails with ERROR_REASON_REIDENTIFICATION_NOT_FOUND,
     ERROR_REASON_REIDENTIFICATION_STATE or
     ERROR_REASON_DEID_KEY_UNAVAILABLE.
@@ -110,7 +112,8 @@ class CrosswalkServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _crosswalk_service_pb2.DecideReidentificationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_crosswalk_service_pb2.DecideReidentificationResponse, _abc.Awaitable[_crosswalk_service_pb2.DecideReidentificationResponse]]:
-        """DecideReidentification agrees or refuses, as somebody else than who asked.
+        """DecideReidentification agrees or refuses, as somebody else than who asked,
+        within a day.
         Fails with ERROR_REASON_REIDENTIFICATION_NOT_FOUND or
         ERROR_REASON_REIDENTIFICATION_STATE.
         """
@@ -122,7 +125,7 @@ class CrosswalkServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_crosswalk_service_pb2.ReidentifyResponse, _abc.Awaitable[_crosswalk_service_pb2.ReidentifyResponse]]:
         """Reidentify tells who stands behind a pseudonym, to who asked, once it is
-        agreed and for a day.
+        agreed and for a day from then.
         Fails with ERROR_REASON_REIDENTIFICATION_NOT_FOUND,
         ERROR_REASON_REIDENTIFICATION_STATE or
         ERROR_REASON_DEID_KEY_UNAVAILABLE.

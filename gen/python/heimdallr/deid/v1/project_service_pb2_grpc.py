@@ -77,8 +77,8 @@ class DeidProjectServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateProject(self, request, context):
-        """UpdateProject changes a project's description, profile or policy; work
-        that is done stays as it is.
+        """UpdateProject changes a project's description, profile or policy, not its
+        name. Work that is done stays as it is until it is asked for again.
         Fails with ERROR_REASON_INVALID_FIELD or
         ERROR_REASON_DEID_PROJECT_NOT_FOUND.
         """

@@ -40,8 +40,8 @@ class DeidProjectServiceStub:
     Fails with ERROR_REASON_INVALID_FIELD or ERROR_REASON_DEID_PROJECT_EXISTS.
     """
     UpdateProject: _grpc.UnaryUnaryMultiCallable[_project_service_pb2.UpdateProjectRequest, _project_service_pb2.UpdateProjectResponse]
-    """UpdateProject changes a project's description, profile or policy; work
-    that is done stays as it is.
+    """UpdateProject changes a project's description, profile or policy, not its
+    name. Work that is done stays as it is until it is asked for again.
     Fails with ERROR_REASON_INVALID_FIELD or
     ERROR_REASON_DEID_PROJECT_NOT_FOUND.
     """
@@ -70,8 +70,8 @@ class DeidProjectServiceAsyncStub(DeidProjectServiceStub):
     Fails with ERROR_REASON_INVALID_FIELD or ERROR_REASON_DEID_PROJECT_EXISTS.
     """
     UpdateProject: _aio.UnaryUnaryMultiCallable[_project_service_pb2.UpdateProjectRequest, _project_service_pb2.UpdateProjectResponse]  # type: ignore[assignment]
-    """UpdateProject changes a project's description, profile or policy; work
-    that is done stays as it is.
+    """UpdateProject changes a project's description, profile or policy, not its
+    name. Work that is done stays as it is until it is asked for again.
     Fails with ERROR_REASON_INVALID_FIELD or
     ERROR_REASON_DEID_PROJECT_NOT_FOUND.
     """
@@ -109,8 +109,8 @@ class DeidProjectServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _project_service_pb2.UpdateProjectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_project_service_pb2.UpdateProjectResponse, _abc.Awaitable[_project_service_pb2.UpdateProjectResponse]]:
-        """UpdateProject changes a project's description, profile or policy; work
-        that is done stays as it is.
+        """UpdateProject changes a project's description, profile or policy, not its
+        name. Work that is done stays as it is until it is asked for again.
         Fails with ERROR_REASON_INVALID_FIELD or
         ERROR_REASON_DEID_PROJECT_NOT_FOUND.
         """

@@ -284,7 +284,7 @@ class StartDeidentificationResponse(_message.Message):
     STAGE_IDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def stage_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Stages that do it."""
+        """Stages that do it; none yet for a study that is not planned."""
 
     def __init__(
         self,

@@ -37,9 +37,12 @@ class DeidReviewServiceStub:
     def __new__(cls, channel: _aio.Channel) -> DeidReviewServiceAsyncStub: ...
     StartDeidentification: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.StartDeidentificationRequest, _review_service_pb2.StartDeidentificationResponse]
     """StartDeidentification has a study de-identified for a project, as a stage
-    of its workflow for each series. What is done already is not done again.
-    Fails with ERROR_REASON_STUDY_NOT_FOUND, ERROR_REASON_SERIES_NOT_FOUND,
-    ERROR_REASON_STAGE_STATE or ERROR_REASON_DEID_PROJECT_NOT_FOUND.
+    of its workflow for each series. What is done already is not done again,
+    unless the project's profile or rules are others since; what is held is
+    tried again. It holds for what arrives later too, and for a study that
+    still arrives.
+    Fails with ERROR_REASON_INVALID_FIELD, ERROR_REASON_STUDY_NOT_FOUND,
+    ERROR_REASON_SERIES_NOT_FOUND or ERROR_REASON_DEID_PROJECT_NOT_FOUND.
     """
     ListDeidentifications: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.ListDeidentificationsRequest, _review_service_pb2.ListDeidentificationsResponse]
     """ListDeidentifications lists de-identified series, the latest first.
@@ -59,9 +62,11 @@ class DeidReviewServiceStub:
     Fails as CompareObject does.
     """
     DecideObject: _grpc.UnaryUnaryMultiCallable[_review_service_pb2.DecideObjectRequest, _review_service_pb2.DecideObjectResponse]
-    """DecideObject approves or rejects an object that was held. One that is
-    approved is de-identified again; it is released unless its identifiers are
-    found in it, which no approval lets through.
+    """DecideObject approves or rejects an object that was held; a released one
+    may be rejected too. One that is approved is de-identified again by its
+    series' stage, and is released then unless something else holds it; found
+    identifiers no approval lets through. A rejection holds until somebody
+    approves.
     Fails with ERROR_REASON_INVALID_FIELD,
     ERROR_REASON_DEIDENTIFICATION_NOT_FOUND or ERROR_REASON_NOT_RELEASED.
     """
@@ -88,9 +93,12 @@ class DeidReviewServiceAsyncStub(DeidReviewServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     StartDeidentification: _aio.UnaryUnaryMultiCallable[_review_service_pb2.StartDeidentificationRequest, _review_service_pb2.StartDeidentificationResponse]  # type: ignore[assignment]
     """StartDeidentification has a study de-identified for a project, as a stage
-    of its workflow for each series. What is done already is not done again.
-    Fails with ERROR_REASON_STUDY_NOT_FOUND, ERROR_REASON_SERIES_NOT_FOUND,
-    ERROR_REASON_STAGE_STATE or ERROR_REASON_DEID_PROJECT_NOT_FOUND.
+    of its workflow for each series. What is done already is not done again,
+    unless the project's profile or rules are others since; what is held is
+    tried again. It holds for what arrives later too, and for a study that
+    still arrives.
+    Fails with ERROR_REASON_INVALID_FIELD, ERROR_REASON_STUDY_NOT_FOUND,
+    ERROR_REASON_SERIES_NOT_FOUND or ERROR_REASON_DEID_PROJECT_NOT_FOUND.
     """
     ListDeidentifications: _aio.UnaryUnaryMultiCallable[_review_service_pb2.ListDeidentificationsRequest, _review_service_pb2.ListDeidentificationsResponse]  # type: ignore[assignment]
     """ListDeidentifications lists de-identified series, the latest first.
@@ -110,9 +118,11 @@ class DeidReviewServiceAsyncStub(DeidReviewServiceStub):
     Fails as CompareObject does.
     """
     DecideObject: _aio.UnaryUnaryMultiCallable[_review_service_pb2.DecideObjectRequest, _review_service_pb2.DecideObjectResponse]  # type: ignore[assignment]
-    """DecideObject approves or rejects an object that was held. One that is
-    approved is de-identified again; it is released unless its identifiers are
-    found in it, which no approval lets through.
+    """DecideObject approves or rejects an object that was held; a released one
+    may be rejected too. One that is approved is de-identified again by its
+    series' stage, and is released then unless something else holds it; found
+    identifiers no approval lets through. A rejection holds until somebody
+    approves.
     Fails with ERROR_REASON_INVALID_FIELD,
     ERROR_REASON_DEIDENTIFICATION_NOT_FOUND or ERROR_REASON_NOT_RELEASED.
     """
@@ -142,9 +152,12 @@ class DeidReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_review_service_pb2.StartDeidentificationResponse, _abc.Awaitable[_review_service_pb2.StartDeidentificationResponse]]:
         """StartDeidentification has a study de-identified for a project, as a stage
-        of its workflow for each series. What is done already is not done again.
-        Fails with ERROR_REASON_STUDY_NOT_FOUND, ERROR_REASON_SERIES_NOT_FOUND,
-        ERROR_REASON_STAGE_STATE or ERROR_REASON_DEID_PROJECT_NOT_FOUND.
+        of its workflow for each series. What is done already is not done again,
+        unless the project's profile or rules are others since; what is held is
+        tried again. It holds for what arrives later too, and for a study that
+        still arrives.
+        Fails with ERROR_REASON_INVALID_FIELD, ERROR_REASON_STUDY_NOT_FOUND,
+        ERROR_REASON_SERIES_NOT_FOUND or ERROR_REASON_DEID_PROJECT_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -194,9 +207,11 @@ class DeidReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _review_service_pb2.DecideObjectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_review_service_pb2.DecideObjectResponse, _abc.Awaitable[_review_service_pb2.DecideObjectResponse]]:
-        """DecideObject approves or rejects an object that was held. One that is
-        approved is de-identified again; it is released unless its identifiers are
-        found in it, which no approval lets through.
+        """DecideObject approves or rejects an object that was held; a released one
+        may be rejected too. One that is approved is de-identified again by its
+        series' stage, and is released then unless something else holds it; found
+        identifiers no approval lets through. A rejection holds until somebody
+        approves.
         Fails with ERROR_REASON_INVALID_FIELD,
         ERROR_REASON_DEIDENTIFICATION_NOT_FOUND or ERROR_REASON_NOT_RELEASED.
         """

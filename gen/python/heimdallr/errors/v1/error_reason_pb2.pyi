@@ -241,11 +241,21 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Metadata: `source_id`.
     """
     ERROR_REASON_DEID_PROJECT_NOT_FOUND: _ErrorReason.ValueType  # 40
-    """No such de-identification project."""
+    """No such de-identification project. Status: NOT_FOUND.
+
+    Metadata: `project_id`, as asked.
+    """
     ERROR_REASON_DEID_PROJECT_EXISTS: _ErrorReason.ValueType  # 41
-    """A de-identification project of that name exists."""
+    """A de-identification project of that name exists. Status: ALREADY_EXISTS.
+
+    Metadata: `name`.
+    """
     ERROR_REASON_DEIDENTIFICATION_NOT_FOUND: _ErrorReason.ValueType  # 42
-    """No such de-identification, or nothing of it waits for a decision."""
+    """No such de-identification, no such object of it, or nothing to decide about
+    it. Status: NOT_FOUND.
+
+    Metadata: `deidentification_id`, as asked.
+    """
     ERROR_REASON_NOT_RELEASED: _ErrorReason.ValueType  # 43
     """De-identification held or refused it, so it stays inside.
     Status: FAILED_PRECONDITION.
@@ -260,11 +270,23 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Metadata: none.
     """
     ERROR_REASON_DEID_KEY_UNAVAILABLE: _ErrorReason.ValueType  # 45
-    """The key of a de-identification project is not at hand."""
+    """The key of a de-identification project is not at hand.
+    Status: FAILED_PRECONDITION.
+
+    Metadata: `project_id`.
+    """
     ERROR_REASON_REIDENTIFICATION_NOT_FOUND: _ErrorReason.ValueType  # 46
-    """No such re-identification request."""
+    """No such re-identification request, one of another person, or a pseudonym
+    that nobody has. Status: NOT_FOUND.
+
+    Metadata: `reidentification_id`, as asked.
+    """
     ERROR_REASON_REIDENTIFICATION_STATE: _ErrorReason.ValueType  # 47
-    """A re-identification is in another state, or another person must agree."""
+    """A re-identification is in another state, or another person must agree.
+    Status: FAILED_PRECONDITION.
+
+    Metadata: `reidentification_id`, `rule`.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists every value that `google.rpc.ErrorInfo.reason` may take
@@ -492,11 +514,21 @@ taken any more. Status: ABORTED.
 Metadata: `source_id`.
 """
 ERROR_REASON_DEID_PROJECT_NOT_FOUND: ErrorReason.ValueType  # 40
-"""No such de-identification project."""
+"""No such de-identification project. Status: NOT_FOUND.
+
+Metadata: `project_id`, as asked.
+"""
 ERROR_REASON_DEID_PROJECT_EXISTS: ErrorReason.ValueType  # 41
-"""A de-identification project of that name exists."""
+"""A de-identification project of that name exists. Status: ALREADY_EXISTS.
+
+Metadata: `name`.
+"""
 ERROR_REASON_DEIDENTIFICATION_NOT_FOUND: ErrorReason.ValueType  # 42
-"""No such de-identification, or nothing of it waits for a decision."""
+"""No such de-identification, no such object of it, or nothing to decide about
+it. Status: NOT_FOUND.
+
+Metadata: `deidentification_id`, as asked.
+"""
 ERROR_REASON_NOT_RELEASED: ErrorReason.ValueType  # 43
 """De-identification held or refused it, so it stays inside.
 Status: FAILED_PRECONDITION.
@@ -511,9 +543,21 @@ Status: FAILED_PRECONDITION.
 Metadata: none.
 """
 ERROR_REASON_DEID_KEY_UNAVAILABLE: ErrorReason.ValueType  # 45
-"""The key of a de-identification project is not at hand."""
+"""The key of a de-identification project is not at hand.
+Status: FAILED_PRECONDITION.
+
+Metadata: `project_id`.
+"""
 ERROR_REASON_REIDENTIFICATION_NOT_FOUND: ErrorReason.ValueType  # 46
-"""No such re-identification request."""
+"""No such re-identification request, one of another person, or a pseudonym
+that nobody has. Status: NOT_FOUND.
+
+Metadata: `reidentification_id`, as asked.
+"""
 ERROR_REASON_REIDENTIFICATION_STATE: ErrorReason.ValueType  # 47
-"""A re-identification is in another state, or another person must agree."""
+"""A re-identification is in another state, or another person must agree.
+Status: FAILED_PRECONDITION.
+
+Metadata: `reidentification_id`, `rule`.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -367,7 +367,8 @@ export const CrosswalkService: GenService<{
     output: typeof RequestReidentificationResponseSchema;
   },
   /**
-   * DecideReidentification agrees or refuses, as somebody else than who asked.
+   * DecideReidentification agrees or refuses, as somebody else than who asked,
+   * within a day.
    * Fails with ERROR_REASON_REIDENTIFICATION_NOT_FOUND or
    * ERROR_REASON_REIDENTIFICATION_STATE.
    *
@@ -380,7 +381,7 @@ export const CrosswalkService: GenService<{
   },
   /**
    * Reidentify tells who stands behind a pseudonym, to who asked, once it is
-   * agreed and for a day.
+   * agreed and for a day from then.
    * Fails with ERROR_REASON_REIDENTIFICATION_NOT_FOUND,
    * ERROR_REASON_REIDENTIFICATION_STATE or
    * ERROR_REASON_DEID_KEY_UNAVAILABLE.

@@ -238,7 +238,7 @@ export const StartDeidentificationRequestSchema: GenMessage<StartDeidentificatio
  */
 export type StartDeidentificationResponse = Message<"heimdallr.deid.v1.StartDeidentificationResponse"> & {
   /**
-   * Stages that do it.
+   * Stages that do it; none yet for a study that is not planned.
    *
    * @generated from field: repeated string stage_ids = 1;
    */
@@ -909,9 +909,12 @@ export const ReleaseStateSchema: GenEnum<ReleaseState> = /*@__PURE__*/
 export const DeidReviewService: GenService<{
   /**
    * StartDeidentification has a study de-identified for a project, as a stage
-   * of its workflow for each series. What is done already is not done again.
-   * Fails with ERROR_REASON_STUDY_NOT_FOUND, ERROR_REASON_SERIES_NOT_FOUND,
-   * ERROR_REASON_STAGE_STATE or ERROR_REASON_DEID_PROJECT_NOT_FOUND.
+   * of its workflow for each series. What is done already is not done again,
+   * unless the project's profile or rules are others since; what is held is
+   * tried again. It holds for what arrives later too, and for a study that
+   * still arrives.
+   * Fails with ERROR_REASON_INVALID_FIELD, ERROR_REASON_STUDY_NOT_FOUND,
+   * ERROR_REASON_SERIES_NOT_FOUND or ERROR_REASON_DEID_PROJECT_NOT_FOUND.
    *
    * @generated from rpc heimdallr.deid.v1.DeidReviewService.StartDeidentification
    */
@@ -966,9 +969,11 @@ export const DeidReviewService: GenService<{
     output: typeof RevealObjectResponseSchema;
   },
   /**
-   * DecideObject approves or rejects an object that was held. One that is
-   * approved is de-identified again; it is released unless its identifiers are
-   * found in it, which no approval lets through.
+   * DecideObject approves or rejects an object that was held; a released one
+   * may be rejected too. One that is approved is de-identified again by its
+   * series' stage, and is released then unless something else holds it; found
+   * identifiers no approval lets through. A rejection holds until somebody
+   * approves.
    * Fails with ERROR_REASON_INVALID_FIELD,
    * ERROR_REASON_DEIDENTIFICATION_NOT_FOUND or ERROR_REASON_NOT_RELEASED.
    *

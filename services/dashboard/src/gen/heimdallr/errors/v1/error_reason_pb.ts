@@ -400,21 +400,28 @@ export enum ErrorReason {
   TURN_LOST = 39,
 
   /**
-   * No such de-identification project.
+   * No such de-identification project. Status: NOT_FOUND.
+   *
+   * Metadata: `project_id`, as asked.
    *
    * @generated from enum value: ERROR_REASON_DEID_PROJECT_NOT_FOUND = 40;
    */
   DEID_PROJECT_NOT_FOUND = 40,
 
   /**
-   * A de-identification project of that name exists.
+   * A de-identification project of that name exists. Status: ALREADY_EXISTS.
+   *
+   * Metadata: `name`.
    *
    * @generated from enum value: ERROR_REASON_DEID_PROJECT_EXISTS = 41;
    */
   DEID_PROJECT_EXISTS = 41,
 
   /**
-   * No such de-identification, or nothing of it waits for a decision.
+   * No such de-identification, no such object of it, or nothing to decide about
+   * it. Status: NOT_FOUND.
+   *
+   * Metadata: `deidentification_id`, as asked.
    *
    * @generated from enum value: ERROR_REASON_DEIDENTIFICATION_NOT_FOUND = 42;
    */
@@ -443,13 +450,19 @@ export enum ErrorReason {
 
   /**
    * The key of a de-identification project is not at hand.
+   * Status: FAILED_PRECONDITION.
+   *
+   * Metadata: `project_id`.
    *
    * @generated from enum value: ERROR_REASON_DEID_KEY_UNAVAILABLE = 45;
    */
   DEID_KEY_UNAVAILABLE = 45,
 
   /**
-   * No such re-identification request.
+   * No such re-identification request, one of another person, or a pseudonym
+   * that nobody has. Status: NOT_FOUND.
+   *
+   * Metadata: `reidentification_id`, as asked.
    *
    * @generated from enum value: ERROR_REASON_REIDENTIFICATION_NOT_FOUND = 46;
    */
@@ -457,6 +470,9 @@ export enum ErrorReason {
 
   /**
    * A re-identification is in another state, or another person must agree.
+   * Status: FAILED_PRECONDITION.
+   *
+   * Metadata: `reidentification_id`, `rule`.
    *
    * @generated from enum value: ERROR_REASON_REIDENTIFICATION_STATE = 47;
    */
