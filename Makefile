@@ -9,7 +9,7 @@ BASE ?= origin/main
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup web ohif demo up test soak check bench deid-score protos locks format clean
+.PHONY: help setup web ohif demo up test test-systems test-parts soak check bench deid-score protos locks format clean
 .PHONY: check-format check-types check-imports check-contracts check-generated check-licenses check-docs check-web
 
 help: ## list the targets
@@ -52,8 +52,20 @@ demo: setup ## start everything, send a phantom, print measured against true (AR
 up: setup ## start everything and stay (ARGS are those of `heimdallr up`)
 	heimdallr up $(ARGS)
 
-test: setup ## every test; with CI=true a skipped one fails the run
-	pytest --numprocesses=2 --dist=loadgroup --no-loadscope-reorder $(ARGS)
+test: setup ## every test; with CI=true a skipped one fails the run (ARGS=... for some, as pytest's)
+ifeq ($(ARGS),)
+	$(MAKE) --jobs=2 --output-sync=line test-systems test-parts
+else
+	pytest $(ARGS)
+endif
+
+# Two halves side by side. Those that start the whole stack run one after another: no two stacks
+# compete for the machine.
+test-systems:
+	pytest -o cache_dir=.pytest_cache/systems -m "not soak and (stack or browser)"
+
+test-parts:
+	pytest -o cache_dir=.pytest_cache/parts -m "not soak and not stack and not browser"
 
 soak: setup ## the tests that take minutes each: faults, fuzzing, large numbers
 	pytest -m soak $(ARGS)
