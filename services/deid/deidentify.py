@@ -16,6 +16,12 @@ from services.deid.errors import DeidRefusedError
 from services.deid.facts import Facts, Identity, read_facts
 from services.deid.layout import Layout
 from services.deid.marks import earlier_methods, marks
+from services.deid.pixels.cleaning import CleanedPixels, Source, clean_pixels
+from services.deid.pixels.engine import installed_reader
+from services.deid.pixels.frames import TextLeftError
+from services.deid.pixels.image import has_pixels
+from services.deid.pixels.judgement import Staying
+from services.deid.pixels.text import Box, TextReader
 from services.deid.profile.options import Option
 from services.deid.profile.rules import Rule
 from services.deid.profile.treatment import Profile
@@ -35,7 +41,7 @@ from services.dicom.walk import DEFAULT_LIMITS, Limits
 
 _SESSIONS: Final = 64
 _LEFT: Final = "the source's identifiers are left in it"
-_NEEDS_A_LOOK: Final = "text may be drawn into the pixels and nothing here can read them"
+_NO_READER: Final = "text may be drawn into the pixels and nothing here can read them"
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ class Released:
         patient_key: See ``pseudonyms.patient_key``.
         identity: Who and what stood there before; it must not travel with the object.
         source: The file it was made of.
+        boxes: Where its pixels were blanked.
         sought: How many texts the residual scan sought, and found none of.
     """
 
@@ -62,6 +69,7 @@ class Released:
     patient_key: str
     identity: Identity
     source: bytes | memoryview = field(repr=False)
+    boxes: tuple[Box, ...]
     sought: int
 
     @cached_property
@@ -98,6 +106,7 @@ class Deidentifier:
             ``pseudonyms.patient_key``) where the project's key was rotated.
         limits: Bounds on what an object may cost.
         rules: The project's own.
+        reader: Gives what reads text in pixels, asked once pixels are to be read.
     """
 
     def __init__(
@@ -106,11 +115,13 @@ class Deidentifier:
         pseudonyms: Pseudonyms | Callable[[str], Pseudonyms],
         limits: Limits = DEFAULT_LIMITS,
         rules: Iterable[Rule] = (),
+        reader: Callable[[], TextReader | None] = installed_reader,
     ) -> None:
         self.options = frozenset(options)
         self._pseudonyms = pseudonyms
         self._profile = Profile(self.options, rules)
         self._limits = limits
+        self._reader = reader
         self._sessions: OrderedDict[tuple[object, ...], _Session] = OrderedDict()
 
     @property
@@ -145,17 +156,19 @@ class Deidentifier:
         self._judge_kind(facts, approvals)
         session = self._session(facts, syntax)
         earlier = earlier_methods(layout, places, session.encoder)
-        added = marks(session.encoder, self._applied, earlier)
-        parts = session.rewriter.rewrite(layout, places, added, observer)
-        parts, header, bulk = gathered(parts, frozenset(added.values()))
+        source = Source(layout, places, syntax, facts.values)
+        pixels = self._pixels(source, facts, session, approvals)
+        added = marks(session.encoder, self._applied(pixels), earlier)
+        own = frozenset(added.values())
+        parts = session.rewriter.rewrite(layout, places, {**added, **pixels.added}, observer)
+        parts, header, bulk = gathered(parts, own)
         if found_in(header, bulk, session.sought, self._sought_uids(facts)):
             approvals.judge(DeidRefusedError("IDENTIFIER_FOUND", "", _LEFT))
-        return self._released(file, facts, syntax, parts, session)
+        return self._released(file, facts, pixels, parts, session)
 
-    @property
-    def _applied(self) -> frozenset[Option]:
-        # Pixels are refused unless nothing is drawn into them: none were cleaned.
-        return self.options - {Option.CLEAN_PIXEL_DATA, Option.CLEAN_FACES}
+    def _applied(self, pixels: CleanedPixels) -> frozenset[Option]:
+        applied = self.options - {Option.CLEAN_PIXEL_DATA, Option.CLEAN_FACES}
+        return applied | {Option.CLEAN_PIXEL_DATA} if pixels.proved else applied
 
     def _data_set(self, data: memoryview, syntax: TransferSyntax) -> memoryview:
         if syntax.by_reference:
@@ -167,8 +180,27 @@ class Deidentifier:
     def _judge_kind(self, facts: Facts, approvals: Approvals) -> None:
         with approvals.judged():
             refuse_what_cannot_be_treated(facts.sop_class_uid)
-        if pixels_may_identify(facts.sop_class_uid, facts.values):
-            approvals.judge(DeidRefusedError("PIXELS_NOT_READ", "PixelData", _NEEDS_A_LOOK))
+
+    def _pixels(
+        self, source: Source, facts: Facts, session: _Session, approvals: Approvals
+    ) -> CleanedPixels:
+        """Clear pixels of text where there may be some, or where all pixels are to be read."""
+        untouched = CleanedPixels(source.syntax)
+        always = Option.CLEAN_PIXEL_DATA in self.options
+        if not has_pixels(source.places):
+            return untouched
+        if not always and not pixels_may_identify(facts.sop_class_uid, facts.values):
+            return untouched
+        cleaned = untouched
+        with approvals.judged():
+            reader = self._reader()
+            if reader is None:
+                raise DeidRefusedError("OCR_UNAVAILABLE", "PixelData", _NO_READER)
+            staying = Staying.MARKERS if always else Staying.CLINICAL
+            cleaned = clean_pixels(source, reader, session.subject, staying)
+        if cleaned.left:
+            approvals.judge(TextLeftError(cleaned.left))
+        return cleaned
 
     def _sought_uids(self, facts: Facts) -> frozenset[bytes]:
         if Option.RETAIN_UIDS in self.options:
@@ -206,10 +238,11 @@ class Deidentifier:
         self,
         file: bytes | memoryview,
         facts: Facts,
-        syntax: TransferSyntax,
+        pixels: CleanedPixels,
         parts: list[Part],
         session: _Session,
     ) -> Released:
+        syntax = pixels.syntax
         renamed = self._renaming(session.pseudonyms)
         uid = renamed(facts.sop_instance_uid)
         if syntax.deflated:
@@ -224,6 +257,7 @@ class Deidentifier:
             patient_key=facts.patient_key,
             identity=facts.identity,
             source=file,
+            boxes=pixels.boxes,
             sought=len(session.sought.header | session.sought.pixels),
         )
 

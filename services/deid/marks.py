@@ -14,6 +14,7 @@ IDENTITY_REMOVED: Final = 0x00120062
 METHOD: Final = 0x00120063
 METHOD_CODES: Final = 0x00120064
 TEMPORAL: Final = 0x00280303
+BURNED_IN: Final = 0x00280301
 METHOD_TEXT: Final = f"Heimdallr PS3.15 E.1 {EDITION}"
 _CODE_VALUE: Final = 0x00080100
 
@@ -31,7 +32,10 @@ def marks(
     chosen = frozenset(options)
     items = list(earlier)
     items += [item for item in _code_items(encoder, chosen) if item not in items]
-    return {
+    cleaned = {}
+    if Option.CLEAN_PIXEL_DATA in chosen:
+        cleaned = {BURNED_IN: encoder.text(BURNED_IN, "CS", "NO")}
+    return cleaned | {
         IDENTITY_REMOVED: encoder.text(IDENTITY_REMOVED, "CS", "YES"),
         METHOD: encoder.text(METHOD, "LO", METHOD_TEXT),
         METHOD_CODES: encoder.sequence(METHOD_CODES, items),

@@ -89,7 +89,7 @@ class Rewriter:
         self,
         layout: Layout,
         places: Sequence[Place],
-        added: Mapping[int, bytes],
+        added: Mapping[int, Part],
         observer: Observer | None = None,
     ) -> list[Part]:
         """Return the parts of a data set without identity, in order.
@@ -116,7 +116,7 @@ class _Pass:
         self._items = Items(layout, rewriter.profile.options)
         self._observer = observer
 
-    def run(self, places: Sequence[Place], added: Mapping[int, bytes]) -> list[Part]:
+    def run(self, places: Sequence[Place], added: Mapping[int, Part]) -> list[Part]:
         parts: list[Part] = []
         waiting = sorted(added.items(), reverse=True)
         for tag, part in self._level(places, Around.NOTHING, ()):

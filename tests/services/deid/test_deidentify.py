@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import (
     UID,
+    CTImageStorage,
     DeflatedExplicitVRLittleEndian,
     EncapsulatedPDFStorage,
     ExplicitVRBigEndian,
@@ -22,6 +23,7 @@ from pydicom.uid import (
     generate_uid,
 )
 
+from services.deid.approvals import Approvals
 from services.deid.deidentify import Deidentifier
 from services.deid.errors import DeidRefusedError
 from services.deid.profile.options import options_of
@@ -187,23 +189,31 @@ def test_an_identifier_within_the_pixels_is_found_wherever_it_lies(
     assert caught.value.code == "IDENTIFIER_FOUND"
 
 
-@pytest.mark.parametrize(
-    "sop_class", [EncapsulatedPDFStorage, UltrasoundImageStorage, SecondaryCaptureImageStorage]
-)
-def test_what_no_rule_can_clean_is_refused(ct: Dataset, sop_class: str) -> None:
-    ct.SOPClassUID = sop_class
+def test_what_no_rule_can_clean_is_refused(ct: Dataset) -> None:
+    ct.SOPClassUID = EncapsulatedPDFStorage
 
     with pytest.raises(DeidRefusedError):
         Deidentifier(options_of("basic"), Pseudonyms(KEY)).deidentify(part10(ct))
 
 
-def test_burned_in_text_is_refused_while_nobody_reads_pixels(ct: Dataset) -> None:
-    ct.BurnedInAnnotation = "YES"
+@pytest.mark.parametrize(
+    ("sop_class", "preset"),
+    [
+        (UltrasoundImageStorage, "basic"),
+        (SecondaryCaptureImageStorage, "research"),
+        (CTImageStorage, "external-model"),
+    ],
+)
+def test_without_a_reader_of_text_pixels_that_may_hold_some_are_refused(
+    ct: Dataset, sop_class: str, preset: str
+) -> None:
+    ct.SOPClassUID = sop_class
+    blind = Deidentifier(options_of(preset), Pseudonyms(KEY), reader=lambda: None)
 
     with pytest.raises(DeidRefusedError) as caught:
-        Deidentifier(options_of("external-model"), Pseudonyms(KEY)).deidentify(part10(ct))
+        blind.deidentify(part10(ct), Approvals(["OCR_UNAVAILABLE"]))
 
-    assert caught.value.code == "PIXELS_NOT_READ"
+    assert caught.value.code == "OCR_UNAVAILABLE"
 
 
 def test_an_element_that_stands_twice_is_refused(ct: Dataset) -> None:
