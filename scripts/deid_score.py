@@ -7,13 +7,14 @@ scripts.deid_score [--json]``; ``make deid-score``.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,7 @@ from pydicom.dataset import Dataset
 from services.deid.batch import Job, deidentify_files
 from services.deid.profile.options import options_of
 from tests.support.identity_corpus import SAFE, Answer, make_corpus
+from tests.support.identity_kinds import make_kinds
 
 _ANONYMIZER: Final = """
 import sys
@@ -32,10 +34,19 @@ import pydicom
 from dicomanonymizer import anonymize_dataset
 source, target = map(Path, sys.argv[1:])
 for path in source.iterdir():
-    dataset = pydicom.dcmread(path)
-    anonymize_dataset(dataset)
-    dataset.save_as(target / path.name)
+    try:
+        dataset = pydicom.dcmread(path)
+        anonymize_dataset(dataset)
+        dataset.save_as(target / path.name)
+    except Exception as error:  # what it cannot treat is missing
+        print(path.name, type(error).__name__, file=sys.stderr)
 """
+_ENCODINGS: Final = (
+    *("utf-8", "utf-16-le", "utf-16-be", "latin-1", "iso8859-5", "iso8859-7", "gb18030"),
+    *("shift_jis", "iso2022_jp", "euc_kr"),
+)
+_WRITTEN: Final = 128
+"""Grey of writing in the corpus, which is white on black."""
 Outputs = Mapping[str, Path]
 """Released files by the name of what they were made of."""
 
@@ -71,6 +82,7 @@ class Scorer:
             "uid_changed": self._uid_changed,
             "uid_consistent": self._is_consistent,
             "patid_consistent": self._is_consistent,
+            "pixels_hidden": self._pixels_hidden,
             "pixels_retained": lambda a, d: d.PixelData == self._before[a.file].PixelData,
         }
         return checks[answer.kind](answer, after)
@@ -102,20 +114,32 @@ class Scorer:
     def _text_removed(self, answer: Answer, _after: Dataset) -> bool:
         data = self._bytes[answer.file].lower()
         forms = (answer.value.lower(), answer.value.casefold())
-        encodings = ("utf-8", "utf-16-le", "utf-16-be")
-        return not any(form.encode(one) in data for form in forms for one in encodings)
+        sought = {found for form in forms for found in _encoded(form)}
+        return not any(one in data for one in sought)
+
+    def _pixels_hidden(self, answer: Answer, after: Dataset) -> bool:
+        x, y, width, height = (int(part) for part in answer.value.split(","))
+        box = after.pixel_array[y : y + height, x : x + width]
+        return bool((box < _WRITTEN).all())
 
     def _uid_changed(self, answer: Answer, after: Dataset) -> bool:
         return _value(after, answer.place) != _value(self._before[answer.file], answer.place)
 
 
+def _encoded(text: str) -> Iterator[bytes]:
+    for encoding in _ENCODINGS:
+        with contextlib.suppress(UnicodeEncodeError):
+            yield text.encode(encoding)
+
+
 def _value(dataset: Dataset, place: str) -> str:
-    *sequences, keyword = place.split("/")
-    for sequence in sequences:
-        items = dataset.get(sequence)
-        if not items:
+    *steps, keyword = place.split("/")
+    for step in steps:
+        sequence, _, number = step.rstrip("]").partition("[")
+        items, at = dataset.get(sequence) or (), int(number or 0)
+        if at >= len(items):
             return ""
-        dataset = items[0]
+        dataset = items[at]
     found = dataset.get(keyword)
     return "" if found is None else str(found)
 
@@ -135,7 +159,8 @@ def _days_between(before: str, now: str) -> int:
 def ours(source: Path, target: Path) -> Outputs:
     """De-identify by our own code."""
     files = sorted(source.iterdir())
-    job = Job(target, options_of("research"), b"a key for the score card, 32 bytes")
+    options = options_of("research", ["clean_structured_content", "clean_graphics"])
+    job = Job(target, options, b"a key for the score card, 32 bytes")
     outcomes = deidentify_files(files, job, workers=1)
     return {
         one.path.name: target / one.entry.sha256[:2] / f"{one.entry.sha256}.dcm"
@@ -166,13 +191,19 @@ TOOLS: Final[Mapping[str, Callable[[Path, Path], Outputs]]] = {
 }
 
 
-def score(tool: Callable[[Path, Path], Outputs]) -> dict[str, tuple[int, int]]:
-    """Return how many answers a tool met, of how many, by kind."""
+def score(tool: Callable[[Path, Path], Outputs], patients: int = 12) -> dict[str, tuple[int, int]]:
+    """Return how many answers a tool met, of how many, by kind.
+
+    Args:
+        tool: De-identifies a folder.
+        patients: Of whom the corpus is made.
+    """
     with tempfile.TemporaryDirectory() as name:
         source, target = Path(name, "in"), Path(name, "out")
         source.mkdir()
         target.mkdir()
-        answers = make_corpus(source)
+        answers = make_corpus(source, patients)
+        answers += make_kinds(source, patients)
         wrong = Counter(one.kind for one in Scorer(source, tool(source, target)).wrong(answers))
     asked = Counter(answer.kind for answer in answers)
     return {kind: (asked[kind] - wrong[kind], asked[kind]) for kind in asked}

@@ -78,6 +78,12 @@ def make_corpus(folder: Path, patients: int = 12, seed: int = 3) -> list[Answer]
     return answers
 
 
+def people(patients: int = 12, seed: int = 3) -> list[Person]:
+    """Return people who do not exist, other than those of the corpus of images."""
+    chance = random.Random(seed + 1)  # noqa: S311 -- the same people each time
+    return [_person(chance, number + 100) for number in range(patients)]
+
+
 def _person(chance: random.Random, number: int) -> Person:
     digits = chance.randrange(10_000_000, 99_999_999)
     return Person(
