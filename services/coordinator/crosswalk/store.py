@@ -101,6 +101,8 @@ class CrosswalkStore:
 
 async def keep_links(connection: Connection, project_id: str, links: Sequence[Link]) -> None:
     """Keep what was sealed, in the caller's transaction; what is known already stays."""
+    # Two studies of one patient may end at once: in one order neither waits for the other.
+    links = sorted(links, key=lambda link: (link.kind, link.pseudonym))
     if links:
         await connection.execute(
             QUERIES["keep_links"],

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from services.runtime.blob_ref import BlobRef
 
-IDENTIFIER_FOUND: Final = "IDENTIFIER_FOUND"
-"""Code of the finding that no approval lets through."""
+NEVER_APPROVED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "IDENTIFIER_FOUND": "identifiers of the patient were found in the object",
+        "OCR_UNAVAILABLE": "nothing has read what its pixels show",
+    }
+)
+"""Findings that no approval lets through, by code, and why."""
 
 
 class ObjectState(StrEnum):

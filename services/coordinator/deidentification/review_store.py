@@ -11,7 +11,7 @@ import asyncpg
 
 from services.coordinator.deidentification.errors import DeidentificationNotFoundError
 from services.coordinator.deidentification.objects import (
-    IDENTIFIER_FOUND,
+    NEVER_APPROVED,
     Decision,
     Deidentification,
     DeidentifiedObject,
@@ -115,7 +115,7 @@ class ReviewStore:
 
         Raises:
             DeidentificationNotFoundError: No such object, or nothing to decide about it.
-            NotReleasedError: Identifiers of the patient were found in it: nobody may approve that.
+            NotReleasedError: What holds it nobody may approve.
         """
         async with transaction(self._pool) as borrowed:
             series = await _series(borrowed, deidentification_id)
@@ -147,8 +147,9 @@ def _check(found: DeidentifiedObject, decision: Decision, deidentification_id: s
         return
     if not found.can_be_approved:
         raise DeidentificationNotFoundError(deidentification_id)
-    if IDENTIFIER_FOUND in found.codes:
-        raise NotReleasedError("identifiers of the patient were found in the object")
+    for code, why in NEVER_APPROVED.items():
+        if code in found.codes:
+            raise NotReleasedError(why)
 
 
 async def _with_certificates(

@@ -83,12 +83,14 @@ async def test_what_a_person_approves_is_made_again_alone_and_goes_outside(desk:
     assert first.sop_class_uid == "1.2.840.10008.5.1.4.1.1.2"
 
 
-async def test_found_identifiers_cannot_be_approved(desk: Desk) -> None:
+async def test_found_identifiers_and_unread_pixels_cannot_be_approved(desk: Desk) -> None:
     project_id = await desk.project()
     async with desk.workshop.working():
         study_id = await reviewed(desk, project_id, "IDENTIFIER_FOUND")
 
         assert await reason_of(desk.decide(study_id, 2)) == "ERROR_REASON_NOT_RELEASED"
+        await desk.pool.execute("UPDATE deidentification.object SET codes = '{OCR_UNAVAILABLE}'")
+        assert await reason_of(desk.decide(study_id, 3)) == "ERROR_REASON_NOT_RELEASED"
         assert await reason_of(desk.decide(study_id, 3, reason=" ")) == "ERROR_REASON_INVALID_FIELD"
         unknown = "ERROR_REASON_DEIDENTIFICATION_NOT_FOUND"
         assert await reason_of(desk.decide(study_id, 1)) == unknown

@@ -258,6 +258,31 @@ async def test_a_study_that_is_deleted_leaves_its_sealed_links_alone(desk: Desk)
     assert len(await desk.rows("SELECT FROM crosswalk.link")) == 2
 
 
+async def test_a_study_that_is_deleted_while_it_runs_leaves_nothing(desk: Desk) -> None:
+    project_id = await desk.project()
+    deletions = Deletions(desk.pool, desk.workshop.archive, (forget_study,))
+    reached, opened = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        reached.set()
+        await opened.wait()
+
+    desk.deid.before = wait
+    async with desk.workshop.working():
+        study_id = await desk.workshop.begin(arrival())
+        await desk.workshop.settled(study_id)
+        await desk.start(project_id, study_id)
+        await reached.wait()
+        await desk.workshop.interventions.cancel(study_id)
+        await deletions.delete(study_id, subject="rita")
+        opened.set()
+        other = await desk.workshop.begin(arrival(study("1.2.2"), data=b"other"))
+        await desk.workshop.settled(other)
+
+    assert await desk.rows("SELECT FROM deidentification.series") == []
+    assert await desk.rows("SELECT FROM crosswalk.link") == []
+
+
 async def test_no_report_speaks_of_it(desk: Desk) -> None:
     project_id = await desk.project()
     async with desk.workshop.working():
