@@ -42,7 +42,7 @@ async def compared(
     blobs, workspaces, ref = content
     try:
         async with stored_file(blobs, workspaces, ref) as path:
-            task = {"path": str(path), "reveal": reveal}
+            task = {"path": str(path), "source_sha256": ref.sha256, "reveal": reveal}
             async with processes.doing(orders, task) as answer:
                 check_source(answer.said, ref.sha256)
                 text = b"".join([chunk async for chunk in answer.chunks()])

@@ -11,7 +11,7 @@ from pydicom.datadict import keyword_for_tag
 from services.deid.approvals import Approvals
 from services.deid.deidentify import Deidentifier
 from services.deid.errors import DeidRefusedError
-from services.deid.finding_text import finding
+from services.deid.finding_text import boxes_of, finding
 from services.deid.profile.reasons import action_of, rule_of
 from services.deid.profile.treatment import Profile
 from services.deid.rewrite import Part, Step
@@ -91,7 +91,8 @@ def compare(
     notes = _Notes(transfer_syntax(meta.transfer_syntax_uid))
     released = deidentifier.deidentify(file, approvals, notes.note)
     held = approvals.findings
-    boxes = [asdict(box) for box in getattr(released, "boxes", ())]
+    seen = [box for one in held for box in boxes_of(one)]
+    boxes = [asdict(box) for box in dict.fromkeys((*released.boxes, *seen))]
     told = _Telling(notes, deidentifier.profile, held, reveal=reveal)
     changes = [told.change(step) for step in notes.changed]
     return Comparison(changes, notes.kept_count, [finding(one) for one in held], boxes)

@@ -9,6 +9,8 @@ from typing import Final
 from pydicom.datadict import tag_for_keyword
 
 from services.deid.errors import DeidRefusedError
+from services.deid.pixels.frames import TextLeftError
+from services.deid.pixels.text import Box
 
 _PATH: Final = re.compile(r"[0-9a-f]{8}(\[\d{1,7}\]\.[0-9a-f]{8})*")
 
@@ -16,6 +18,11 @@ _PATH: Final = re.compile(r"[0-9a-f]{8}(\[\d{1,7}\]\.[0-9a-f]{8})*")
 def finding(error: DeidRefusedError) -> dict[str, str]:
     """Return code, element and rule; the element as a path of tags."""
     return {"code": error.code, "element": element_path(error.field), "rule": error.rule}
+
+
+def boxes_of(error: Exception) -> tuple[Box, ...]:
+    """Return where an error saw text in pixels."""
+    return error.boxes if isinstance(error, TextLeftError) else ()
 
 
 @lru_cache(1024)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from heimdallr.deid.v1 import deidentification_service_pb2 as pb
-from services.deid.treating import MEDIA_TYPE
+from services.deid.destination import MEDIA_TYPE
 from services.runtime.blob_ref import BlobRef
 from services.runtime.errors import InvalidFieldError, LimitExceededError
 

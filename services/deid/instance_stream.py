@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
+from typing import Final
 
 from heimdallr.deid.v1 import deidentification_service_pb2 as pb
 from services.deid import messages
+from services.deid.destination import IntoFile
 from services.deid.incoming import Arrived, begin_of, objects_of
 from services.deid.metrics import DEID_OBJECTS
 from services.deid.ordered import in_order
 from services.deid.orders import Orders
-from services.deid.outgoing import CHUNK_BYTES, chunks_of, file_writer
 from services.deid.processes import Processes
 from services.deid.series import Ledger
 from services.deid.settings import DeidSettings
@@ -20,6 +22,7 @@ from services.deid.treating import Outcome, Treating
 from services.runtime.workspaces import Workspaces
 
 Requests = AsyncIterator[pb.DeidentifyInstancesRequest]
+CHUNK_BYTES: Final = 1 << 20
 Begun = Callable[[pb.StreamBegin], Awaitable[Orders]]
 
 
@@ -71,16 +74,18 @@ class InstanceStream:
             yield pb.DeidentifyInstancesResponse(certificate=part)
 
     async def _treated(self, arrived: Arrived, orders: Orders) -> Outcome:
-        treating = Treating(
-            self._processes,
-            orders,
-            lambda: file_writer(_released_path(arrived)),
-            self._settings.object_bytes,
-        )
+        treating = Treating(self._processes, orders, self._settings.object_bytes)
+        into = IntoFile(_released_path(arrived))
         try:
-            return await treating.treat(arrived.path, arrived.blob)
+            return await treating.treat(arrived.path, arrived.blob, into)
         finally:
             arrived.path.unlink(missing_ok=True)
+
+
+async def _chunks(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+            yield chunk
 
 
 async def _answers(
@@ -93,7 +98,7 @@ async def _answers(
     yield pb.DeidentifyInstancesResponse(outcome=streamed)
     if outcome.released is not None:
         path = _released_path(arrived)
-        async for chunk in chunks_of(path):
+        async for chunk in _chunks(path):
             yield pb.DeidentifyInstancesResponse(chunk=chunk)
         path.unlink()
 

@@ -9,6 +9,7 @@ from heimdallr.deid.v1 import deidentification_service_pb2 as pb
 from heimdallr.deid.v1 import profile_pb2
 from heimdallr.deid.v1.profile_pb2 import ProfileOption, ProfilePreset
 from services.deid.links import SealedLink
+from services.deid.pixels.text import Box
 from services.deid.profile.options import (
     PRESETS,
     ContradictingOptionsError,
@@ -17,7 +18,7 @@ from services.deid.profile.options import (
 )
 from services.deid.profile.rules import InvalidRuleError, Rule, RuleAction, rule
 from services.deid.sealing import Kind, Sealable
-from services.deid.treating import Box, Finding, Outcome
+from services.deid.treating import Finding, Outcome
 from services.runtime.blob_messages import blob_to_proto
 from services.runtime.errors import InvalidFieldError
 

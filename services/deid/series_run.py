@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from pathlib import Path
 from typing import Final
 
 from heimdallr.deid.v1 import deidentification_service_pb2 as pb
 from heimdallr.imaging.v1 import progress_pb2
 from services.deid import messages
+from services.deid.destination import MEDIA_TYPE, IntoFile, IntoStore
 from services.deid.metrics import DEID_OBJECTS, DEID_SERIES_SECONDS
 from services.deid.ordered import each, in_order
 from services.deid.orders import Orders
@@ -17,10 +19,12 @@ from services.deid.provenance import Clock
 from services.deid.series import Ledger, Source
 from services.deid.settings import DeidSettings
 from services.deid.stored_files import stored_file
-from services.deid.treating import MEDIA_TYPE, Outcome, Treating
+from services.deid.treating import Outcome, Treating
 from services.runtime.blob_messages import blob_from_proto, blob_to_proto
+from services.runtime.blob_ref import BlobRef
 from services.runtime.blobs import BlobStore
-from services.runtime.errors import InvalidFieldError
+from services.runtime.errors import BlobCorruptError, InvalidFieldError
+from services.runtime.local_blobs import LocalBlobs
 from services.runtime.workspaces import Workspaces
 
 MAX_INSTANCES: Final = 100_000
@@ -96,14 +100,22 @@ class SeriesRun:
         return pb.DeidentifySeriesResponse(progress=progress)
 
     async def _treated(self, source: Source, orders: Orders) -> Outcome:
-        treating = Treating(
-            self._processes,
-            orders,
-            lambda: self._blobs.stage(MEDIA_TYPE),
-            self._settings.object_bytes,
-        )
+        treating = Treating(self._processes, orders, self._settings.object_bytes)
         async with stored_file(self._blobs, self._workspaces, source.blob) as path:
-            return await treating.treat(path, source.blob, source.approved)
+            if isinstance(self._blobs, LocalBlobs):
+                into = IntoStore(self._blobs.folder, self._blobs.free_bytes)
+                return await treating.treat(path, source.blob, into, source.approved)
+            with self._workspaces.folder() as folder:
+                file = folder / "released.dcm"
+                outcome = await treating.treat(path, source.blob, IntoFile(file), source.approved)
+                if outcome.released is not None:
+                    await self._put(file, outcome.released)
+                return outcome
+
+    async def _put(self, file: Path, released: BlobRef) -> None:
+        ref = await self._blobs.put_file(file, MEDIA_TYPE)
+        if ref != released:
+            raise BlobCorruptError(released.sha256)
 
     async def _outcome(
         self, ledger: Ledger, orders: Orders, sources: Sequence[Source], clock: Clock

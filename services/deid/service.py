@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
+from typing import Final
 
 import grpc
 
@@ -16,6 +17,7 @@ from services.deid.comparing import compared
 from services.deid.instance_stream import InstanceStream
 from services.deid.key_ring import KeyRing
 from services.deid.orders import Orders
+from services.deid.pixels.engine import engine_name
 from services.deid.processes import Processes
 from services.deid.profile.table import EDITION
 from services.deid.project_key import ProjectKey
@@ -27,7 +29,7 @@ from services.runtime.blobs import BlobStore
 from services.runtime.errors import DeidKeyUnavailableError, InvalidFieldError
 from services.runtime.workspaces import Workspaces
 
-MAX_KEY_VERSIONS = 10_000
+MAX_KEY_VERSIONS: Final = 10_000
 
 DescribeContext = grpc.aio.ServicerContext[pb.DescribeToolsRequest, pb.DescribeToolsResponse]
 SeriesContext = grpc.aio.ServicerContext[pb.DeidentifySeriesRequest, pb.DeidentifySeriesResponse]
@@ -57,7 +59,9 @@ class DeidentificationService(pb_grpc.DeidentificationServiceServicer):
     ) -> pb.DescribeToolsResponse:
         """See ``deidentification_service.proto``."""
         presets = [messages.preset_to_proto(preset) for preset in messages.PRESET_NAMES]
-        return pb.DescribeToolsResponse(presets=presets, table_edition=EDITION)
+        return pb.DescribeToolsResponse(
+            presets=presets, table_edition=EDITION, ocr_engine=engine_name()
+        )
 
     async def DeidentifySeries(
         self, request: pb.DeidentifySeriesRequest, context: SeriesContext

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from services.deid.certificate import Entry
+from services.deid.destination import MEDIA_TYPE, Destination
 from services.deid.links import SealedLink
 from services.deid.orders import Orders
-from services.deid.processes import Answer, Processes, ProcessFailedError
+from services.deid.pixels.text import Box
+from services.deid.processes import Processes, ProcessFailedError
 from services.runtime.blob_ref import BlobRef
-from services.runtime.blobs import BlobWriter
-from services.runtime.errors import BlobCorruptError, BlobNotFoundError
+from services.runtime.errors import BlobCorruptError, BlobNotFoundError, StorageFullError
 
 RELEASED: Final = "released"
-MEDIA_TYPE: Final = "application/dicom"
 _RULES: Final = {
     "PROCESS_DIED": "the process that read the object died of it",
     "PROCESS_NOT_STARTED": "no process could be started to read the object",
@@ -40,27 +39,6 @@ class Finding:
     code: str
     element: str
     rule: str
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle of a frame, in pixels from the top left.
-
-    Attributes:
-        frame: From 1.
-        x: Left edge.
-        y: Top edge.
-        width: Width.
-        height: Height.
-        code: Why it was blanked or held.
-    """
-
-    frame: int
-    x: int
-    y: int
-    width: int
-    height: int
-    code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,28 +66,30 @@ class Outcome:
     links: Sequence[SealedLink] = ()
 
 
-Sink = Callable[[], AbstractAsyncContextManager[BlobWriter]]
-"""Opens a writer for the bytes of one released object; what is not committed is dropped."""
-
-
 class Treating:
     """Treats objects under the orders of one call.
 
     Args:
         processes: Do it.
         orders: How.
-        sink: Takes what is released.
         object_bytes: Largest object.
     """
 
-    def __init__(self, processes: Processes, orders: Orders, sink: Sink, object_bytes: int) -> None:
+    def __init__(self, processes: Processes, orders: Orders, object_bytes: int) -> None:
         self._processes = processes
         self._orders = orders
-        self._sink = sink
         self._object_bytes = object_bytes
 
-    async def treat(self, path: Path, source: BlobRef, approved: Sequence[str] = ()) -> Outcome:
+    async def treat(
+        self, path: Path, source: BlobRef, destination: Destination, approved: Sequence[str] = ()
+    ) -> Outcome:
         """Treat the object in a file.
+
+        Args:
+            path: The file.
+            source: What it must hold.
+            destination: Takes what is released.
+            approved: Codes of findings that a person approved.
 
         Raises:
             BlobNotFoundError: There is no such file.
@@ -118,7 +98,12 @@ class Treating:
         """
         if source.size_bytes > self._object_bytes:
             return held(source.sha256, [_finding("OBJECT_TOO_LARGE")])
-        task = {"path": str(path), "approved": sorted(approved)}
+        task = {
+            "path": str(path),
+            "source_sha256": source.sha256,
+            "approved": sorted(approved),
+            "destination": destination.as_json,
+        }
         try:
             return await self._tried(task, source)
         except ProcessFailedError as error:
@@ -133,48 +118,42 @@ class Treating:
     async def _tried(self, task: dict[str, Any], source: BlobRef) -> Outcome:
         async with self._processes.doing(self._orders, task) as answer:
             said = answer.said
-            check_source(said, source.sha256)
-            if "held" in said:
-                return held(source.sha256, [Finding(**one) for one in said["held"]])
-            ref = await self._stored(answer)
-        return _released(said, ref)
-
-    async def _stored(self, answer: Answer) -> BlobRef:
-        async with self._sink() as writer:
-            async for chunk in answer.chunks():
-                await writer.write(chunk)
-            ref = await writer.commit()
-        if ref.sha256 != answer.said["sha256"]:
-            raise BlobCorruptError(ref.sha256)
-        return ref
+        check_source(said, source.sha256)
+        if "held" in said:
+            findings = [Finding(**one) for one in said["held"]]
+            return held(source.sha256, findings, [Box(**box) for box in said["boxes"]])
+        return _released(said)
 
 
 def check_source(said: dict[str, Any], sha256: str) -> None:
-    """Refuse what a process says of other bytes than were meant.
+    """Refuse what a process says of other bytes than were meant, or that it has no room.
 
     Raises:
         BlobNotFoundError: It found none.
         BlobCorruptError: It found others.
+        StorageFullError: No room for the outcome.
     """
-    if "missing" in said:
+    if said.get("failed") == "missing":
         raise BlobNotFoundError(sha256)
-    if said["source_sha256"] != sha256:
+    if said.get("failed") == "corrupt":
         raise BlobCorruptError(sha256)
+    if said.get("failed") == "full":
+        raise StorageFullError
 
 
-def held(source_sha256: str, findings: Sequence[Finding]) -> Outcome:
+def held(source_sha256: str, findings: Sequence[Finding], boxes: Sequence[Box] = ()) -> Outcome:
     """Return the outcome of an object that is held."""
-    return Outcome(Entry(source_sha256, "", findings[0].code, 0), findings=findings)
+    return Outcome(Entry(source_sha256, "", findings[0].code, 0), findings=findings, boxes=boxes)
 
 
 def _finding(code: str) -> Finding:
     return Finding(code, "", _RULES[code])
 
 
-def _released(said: dict[str, Any], ref: BlobRef) -> Outcome:
+def _released(said: dict[str, Any]) -> Outcome:
     return Outcome(
-        Entry(said["source_sha256"], ref.sha256, RELEASED, said["sought"]),
-        ref,
+        Entry(said["source_sha256"], said["sha256"], RELEASED, said["sought"]),
+        BlobRef(said["sha256"], said["size_bytes"], MEDIA_TYPE),
         said["sop_instance_uid"],
         said["study_instance_uid"],
         said["series_instance_uid"],

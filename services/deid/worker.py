@@ -20,11 +20,13 @@ from typing import Any, BinaryIO, Final
 from services.deid.approvals import Approvals
 from services.deid.comparison import compare
 from services.deid.deidentify import Released
+from services.deid.destination import from_json
 from services.deid.errors import DeidRefusedError
-from services.deid.finding_text import finding
+from services.deid.finding_text import boxes_of, finding
 from services.deid.links import links_of
 from services.deid.orders import Orders
 from services.dicom.errors import DicomError
+from services.runtime.errors import StorageFullError
 
 Answer = tuple[dict[str, Any], Sequence[bytes | memoryview]]
 _UNREADABLE: Final = DeidRefusedError("UNREADABLE", "", "the object cannot be read")
@@ -49,38 +51,53 @@ class Worker:
                     self._treated(task, file) if "approved" in task else self._compared(task, file)
                 )
         except FileNotFoundError:
-            return {"missing": True}, ()
+            return {"failed": "missing"}, ()
+        except StorageFullError:
+            return {"failed": "full"}, ()
 
     def _treated(self, task: dict[str, Any], file: memoryview) -> Answer:
         try:
             released = self._deidentifier.deidentify(file, Approvals(task["approved"]))
         except Exception as error:  # readers and decoders fail in any way they like
-            held = {"source_sha256": hashlib.sha256(file).hexdigest(), "held": [_why(error)]}
-            return held, ()
-        return _said(released, self._orders), released.parts
+            return _held(error, file, task), ()
+        if released.source_sha256 != task["source_sha256"]:
+            return {"failed": "corrupt"}, ()
+        from_json(task["destination"]).write(released.parts, released.sha256)
+        return _said(released, self._orders), ()
 
     def _compared(self, task: dict[str, Any], file: memoryview) -> Answer:
         try:
             found = compare(self._deidentifier, file, reveal=task["reveal"])
         except Exception as error:  # as above
-            return {"source_sha256": hashlib.sha256(file).hexdigest(), "held": [_why(error)]}, ()
-        source = hashlib.sha256(file).hexdigest()
-        return {"source_sha256": source}, (json.dumps(found.as_json).encode("ascii"),)
+            return _held(error, file, task), ()
+        if hashlib.sha256(file).hexdigest() != task["source_sha256"]:
+            return {"failed": "corrupt"}, ()
+        return {}, (json.dumps(found.as_json).encode("ascii"),)
 
 
 def _said(released: Released, orders: Orders) -> dict[str, Any]:
     return {
         "source_sha256": released.source_sha256,
         "sha256": released.sha256,
+        "size_bytes": sum(map(len, released.parts)),
         "sop_instance_uid": released.sop_instance_uid,
         "study_instance_uid": released.study_instance_uid,
         "series_instance_uid": released.series_instance_uid,
         "sought": released.sought,
-        "boxes": [asdict(box) for box in getattr(released, "boxes", ())],
+        "boxes": [asdict(box) for box in released.boxes],
         "links": [
             [one.kind, one.pseudonym, b64encode(one.sealed).decode(), one.patient_tag, one.version]
             for one in links_of(released, orders)
         ],
+    }
+
+
+def _held(error: Exception, file: memoryview, task: dict[str, Any]) -> dict[str, Any]:
+    if hashlib.sha256(file).hexdigest() != task["source_sha256"]:
+        return {"failed": "corrupt"}
+    return {
+        "held": [_why(error)],
+        "boxes": [asdict(box) for box in boxes_of(error)],
     }
 
 

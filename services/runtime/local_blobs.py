@@ -62,6 +62,11 @@ class LocalBlobs:
         """Where the blobs lie."""
         return self._root
 
+    @property
+    def free_bytes(self) -> int:
+        """Room that stays free on its disk."""
+        return self._free_bytes
+
     def stage_sync(self, chunks: Iterable[bytes | memoryview], media_type: str) -> BlobRef:
         """Write a blob durably, from any thread or process.
 

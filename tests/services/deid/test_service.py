@@ -9,6 +9,7 @@ import pydicom
 import pytest
 import pytest_asyncio
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 
 from heimdallr.deid.v1 import deidentification_service_pb2 as pb
 from heimdallr.deid.v1 import profile_pb2
@@ -52,9 +53,9 @@ async def test_an_object_is_held_with_its_reason_and_the_others_are_released(
     deid: DeidService, ct: Dataset
 ) -> None:
     good = part10(ct)
-    ct.BurnedInAnnotation = "YES"
-    drawn = part10(ct)
-    sources = await deid.stored(good, drawn, b"no DICOM at all", good[: len(good) - 100])
+    ct.SOPClassUID = UID("1.2.3.4.5")
+    unknown = part10(ct)
+    sources = await deid.stored(good, unknown, b"no DICOM at all", good[: len(good) - 100])
 
     instances, outcome = await deid.series(sources)
 
@@ -205,7 +206,7 @@ async def test_a_projects_rule_takes_away_more_and_never_less(
 async def test_what_a_person_approved_is_let_through_but_no_identifier(
     deid: DeidService, ct: Dataset
 ) -> None:
-    ct.SOPClassUID = "1.2.3.4.5"
+    ct.SOPClassUID = UID("1.2.3.4.5")
     [source] = await deid.stored(part10(ct))
     held, _ = await deid.series([source])
     code = held[0].findings[0].code
