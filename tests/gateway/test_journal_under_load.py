@@ -121,6 +121,7 @@ async def _drain(journal: Journal, folder: Path, address: str) -> float:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(3600)
 async def test_ten_minutes_of_full_load_fit_the_default_journal_and_drain_once_each(
     short_folder: Path, figure: Callable[[str], None]
 ) -> None:
