@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import grpc
 
-from gateway.dicomweb.door import Behind, dicomweb_routes
+from gateway.dicomweb.cache import DiskCache
+from gateway.dicomweb.cache_service import DicomWebCacheService
+from gateway.dicomweb.door import Behind, dicomweb_routes, open_cache
 from gateway.dicomweb.settings import DicomwebSettings
 from gateway.dimse.settings import DicomSettings
 from gateway.doors import SourceDoors, UploadDoors
@@ -18,6 +20,9 @@ from gateway.peers.settings import ExchangeSettings
 from gateway.settings import GatewaySettings
 from gateway.sources.settings import SourceSettings
 from gateway.upload.settings import UploadSettings
+from heimdallr.dicomweb.v1.dicomweb_cache_service_pb2_grpc import (
+    add_DicomWebCacheServiceServicer_to_server,
+)
 from services.runtime.audit_client import RemoteAuditTrail
 from services.runtime.blobs import BlobStore, open_blobs
 from services.runtime.client import open_channel
@@ -47,7 +52,10 @@ async def main() -> None:
     data, upload = settings.journal_folder.parent, load_settings(UploadSettings)
     sources = SourceDoors(gateway, data, load_settings(SourceSettings), upload, own)
     background = [gateway.run, *exchanges.background, *sources.background]
+    cache: DiskCache | None = None
     if settings.http_listen is not None:
+        web = load_settings(DicomwebSettings)
+        cache = open_cache(settings.journal_folder, web)
         callers = HttpCallers(Verifier(runtime.jwks_file), RemoteAuditTrail(own))
         uploads = UploadDoors(gateway, settings.journal_folder / "uploads", upload, callers)
         behind = Behind(
@@ -62,7 +70,7 @@ async def main() -> None:
         routes = [
             *uploads.routes,
             *sources.routes(callers),
-            *dicomweb_routes(behind, load_settings(DicomwebSettings)),
+            *dicomweb_routes(behind, web, cache),
         ]
         viewer = OhifSite(load_settings(OhifSettings), Verifier(runtime.jwks_file))
         http = HttpServer(settings.http_listen, settings.page_folder, own, plain, routes, viewer)
@@ -73,6 +81,7 @@ async def main() -> None:
         gateway.add_servicers(server)
         exchanges.add_servicers(server)
         sources.add_servicers(server)
+        add_DicomWebCacheServiceServicer_to_server(DicomWebCacheService(cache), server)
 
     await serve(
         runtime,

@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,21 @@ from gateway.dicomweb.metrics import CACHE_ASKED, CACHE_BYTES, CACHE_LIMIT_BYTES
 
 _UNFINISHED: Final = ".new"
 _SWEEP_S: Final = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class CacheFill:
+    """How full a cache is.
+
+    Attributes:
+        used_bytes: What its files take.
+        limit_bytes: The most that they may take.
+        max_age_s: Longest time that a file stays.
+    """
+
+    used_bytes: int
+    limit_bytes: int
+    max_age_s: float
 
 
 class DiskCache:
@@ -44,6 +60,11 @@ class DiskCache:
         CACHE_LIMIT_BYTES.set(max_bytes)
         with self._lock:
             self._make_room(0)
+
+    @property
+    def fill(self) -> CacheFill:
+        """How full it is."""
+        return CacheFill(self._bytes, self._max_bytes, self._max_age_s)
 
     async def get(self, kind: str, key: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
         """Return what is kept, or make it, once for all who ask at the same time.

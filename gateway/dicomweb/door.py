@@ -55,12 +55,24 @@ class Behind:
     folder: Path
 
 
-def dicomweb_routes(behind: Behind, settings: DicomwebSettings) -> list[web.RouteDef]:
+def open_cache(folder: Path, settings: DicomwebSettings) -> DiskCache:
+    """Return the cache.
+
+    Args:
+        folder: Where it lies unless told otherwise.
+        settings: Its bounds.
+    """
+    place = settings.cache_folder or folder / CACHE_FOLDER
+    return DiskCache(place, settings.cache_bytes, settings.cache_hours * _HOUR_S)
+
+
+def dicomweb_routes(
+    behind: Behind, settings: DicomwebSettings, cache: DiskCache | None = None
+) -> list[web.RouteDef]:
     """Return which method of which address goes where."""
+    cache = cache or open_cache(behind.folder, settings)
     reader, archive = Reader(behind.callers), Archive(behind.plain, settings.locate_s)
     files, conversion = StoredFiles(behind.blobs), Conversion(behind.own)
-    folder = settings.cache_folder or behind.folder / CACHE_FOLDER
-    cache = DiskCache(folder, settings.cache_bytes, settings.cache_hours * _HOUR_S)
     metadata = MetadataSource(behind.own, behind.blobs, files)
     return [
         *Stow(behind.callers, behind.intake, behind.handover, settings).routes(),

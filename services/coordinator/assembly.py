@@ -12,6 +12,7 @@ from heimdallr.access.v1 import access_service_pb2_grpc
 from heimdallr.analysis.v1 import analysis_service_pb2_grpc
 from heimdallr.archive.v1 import archive_service_pb2_grpc
 from heimdallr.audit.v1 import audit_service_pb2_grpc
+from heimdallr.dicomweb.v1 import dicomweb_cache_service_pb2_grpc
 from heimdallr.events.v1 import events_service_pb2_grpc
 from heimdallr.intake.v1 import intake_service_pb2_grpc
 from heimdallr.operations.v1 import operations_service_pb2_grpc
@@ -179,6 +180,8 @@ class Coordinator:
                 Figures(pool),
                 self._views.queue,
                 analysis_service_pb2_grpc.AnalysisServiceStub(mesh),
+                dicomweb_cache_service_pb2_grpc.DicomWebCacheServiceStub(mesh),
+                self._keeping.count_damage,
                 blobs.folder if isinstance(blobs, LocalBlobs) else None,
                 self._settings.stack_file,
                 runtime.blobs_low_bytes,

@@ -166,6 +166,7 @@ SERVICE_PERMISSIONS: Final[Mapping[str, frozenset[Permission.ValueType]]] = Mapp
                 Permission.PERMISSION_PEERS_EXCHANGE,
                 Permission.PERMISSION_DEID_RUN,
                 Permission.PERMISSION_DEID_OPEN,
+                Permission.PERMISSION_WORKFLOW_READ,
             }
         ),
         "gateway": frozenset(

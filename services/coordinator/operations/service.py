@@ -15,6 +15,8 @@ import grpc
 
 from heimdallr.analysis.v1 import analysis_service_pb2 as analysis_pb
 from heimdallr.analysis.v1 import analysis_service_pb2_grpc as analysis_grpc
+from heimdallr.dicomweb.v1 import dicomweb_cache_service_pb2 as cache_pb
+from heimdallr.dicomweb.v1 import dicomweb_cache_service_pb2_grpc as cache_grpc
 from heimdallr.operations.v1 import operations_service_pb2 as pb
 from heimdallr.operations.v1 import operations_service_pb2_grpc as pb_grpc
 from heimdallr.workflow.v1 import workflow_service_pb2 as workflow_pb
@@ -27,6 +29,7 @@ from services.runtime.errors import ServiceError
 
 PART_LEFT_OUT: Final = "status.part_left_out"
 _MODELS_TIMEOUT_S: Final = 1.5
+_CACHES_TIMEOUT_S: Final = 1.5
 _PART_TIMEOUT_S: Final = 5.0
 _OFTEN_S: Final = 1.0
 _SELDOM_S: Final = 10.0
@@ -50,6 +53,8 @@ class Sources:
         figures: The database.
         queue: Sums up what waits and what runs.
         analysis: Lists the models.
+        dicomweb: Tells of a gateway's cache.
+        damage: Counts blobs that are not as they were.
         blobs_folder: Root of a local blob store; None when it is none.
         stack_file: Written by this machine's supervisor; None without one.
         low_bytes: Room below which people are warned.
@@ -59,6 +64,8 @@ class Sources:
     figures: Figures
     queue: Callable[[], Awaitable[workflow_pb.GetQueueResponse]]
     analysis: analysis_grpc.AnalysisServiceAsyncStub
+    dicomweb: cache_grpc.DicomWebCacheServiceAsyncStub
+    damage: Callable[[], Awaitable[int]]
     blobs_folder: Path | None
     stack_file: Path | None
     low_bytes: int = 0
@@ -74,14 +81,19 @@ class OperationsService(pb_grpc.OperationsServiceServicer):
         self._throughput = Remembered(sources.figures.throughput, _OFTEN_S)
         self._models = Remembered(self._list_models, _OFTEN_S)
         self._stored = Remembered(sources.figures.stored_bytes, _SELDOM_S)
+        self._damage = Remembered(sources.damage, _SELDOM_S)
+        self._caches = Remembered(self._list_caches, _SELDOM_S)
         self._postgres = Remembered(sources.figures.server_version, _SELDOM_S)
 
     async def GetStatus(
         self, request: pb.GetStatusRequest, context: Context
     ) -> pb.GetStatusResponse:
         """See ``operations_service.proto``."""
-        stack, disk = await asyncio.gather(_known(self._stack), _known(self._disk))
-        queue, throughput, stored, models, postgres = await asyncio.gather(
+        stack, disk, damaged = await asyncio.gather(
+            _known(self._stack), _known(self._disk), _known(self._damage.get)
+        )
+        caches, queue, throughput, stored, models, postgres = await asyncio.gather(
+            _known(self._caches.get),
             _known(self._queue.get),
             _known(self._throughput.get),
             _known(self._stored.get),
@@ -94,7 +106,8 @@ class OperationsService(pb_grpc.OperationsServiceServicer):
             studies=queue.studies if queue else [],
             throughput=throughput,
             models=models or [],
-            storage=_storage(stored, disk, self._sources),
+            storage=_storage(stored, disk, damaged or 0, self._sources),
+            caches=caches or [],
             versions=_versions(stack.versions if stack else {}, postgres),
         )
         if queue is not None and queue.HasField("oldest_pending_time"):
@@ -106,6 +119,19 @@ class OperationsService(pb_grpc.OperationsServiceServicer):
         with typed_errors():
             answer = await self._sources.analysis.ListModels(request, timeout=_MODELS_TIMEOUT_S)
         return answer.models
+
+    async def _list_caches(self) -> Sequence[pb.Cache]:
+        request = cache_pb.GetCacheRequest()
+        with typed_errors():
+            found = await self._sources.dicomweb.GetCache(request, timeout=_CACHES_TIMEOUT_S)
+        return [
+            pb.Cache(
+                name="dicomweb",
+                used_bytes=found.used_bytes,
+                limit_bytes=found.limit_bytes,
+                max_age_s=found.max_age_s,
+            )
+        ]
 
     async def _stack(self) -> StackReport | None:
         file = self._sources.stack_file
@@ -130,7 +156,10 @@ async def _known(ask: Callable[[], Awaitable[_Part]]) -> _Part | None:
 
 
 def _storage(
-    stored: tuple[int, int] | None, disk: tuple[int, int] | None, sources: Sources
+    stored: tuple[int, int] | None,
+    disk: tuple[int, int] | None,
+    damaged_count: int,
+    sources: Sources,
 ) -> pb.Storage | None:
     if stored is None and disk is None:
         return None
@@ -143,6 +172,7 @@ def _storage(
         total_bytes=total_bytes,
         low_bytes=sources.low_bytes,
         critical_bytes=sources.critical_bytes,
+        damaged_count=damaged_count,
     )
 
 

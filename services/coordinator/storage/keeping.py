@@ -42,3 +42,4 @@ class Keeping:
             settings.scrub_rate_bytes,
         )
         self.service = StorageService(store, self.collections, self.scrubs)
+        self.count_damage = store.count_damage

@@ -309,7 +309,8 @@ test("the status names processes, storage and why a model is not there", async (
     mesh.service(OperationsService, {
       getStatus: () => ({
         processes: [{ name: "gateway", state: ProcessState.UNREADY, restartCount: 3 }],
-        storage: { instanceBytes: 2_000_000_000n, resultBytes: 0n, freeBytes: 6_000_000_000n, totalBytes: 10_000_000_000n },
+        storage: { instanceBytes: 2_000_000_000n, resultBytes: 0n, freeBytes: 6_000_000_000n, totalBytes: 10_000_000_000n, damagedCount: 2n },
+        caches: [{ name: "dicomweb", usedBytes: 1_000_000_000n, limitBytes: 4_000_000_000n }],
         models: [{ name: "ct_tissue", available: false, unavailability: { text: "The model server is not running." } }],
         versions: [{ part: "heimdallr", version: "0.1.0" }],
       }),
@@ -318,6 +319,8 @@ test("the status names processes, storage and why a model is not there", async (
 
   expect(await screen.findByText("Not answering")).toBeTruthy();
   expect(screen.getByText("2 GB used by images and results, 6 GB free of 10 GB")).toBeTruthy();
+  expect(screen.getByText("1 GB of 4 GB kept for viewers: pictures, previews, headers")).toBeTruthy();
+  expect(screen.getByRole("alert").textContent).toContain("2 stored files were damaged or missing");
   expect(screen.getByText("The model server is not running.")).toBeTruthy();
 });
 

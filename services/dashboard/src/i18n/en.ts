@@ -211,6 +211,9 @@ export const en = {
   "status.studies-today": "Studies received today (UTC)",
   "status.storage": "Storage",
   "status.storage-text": "{used} used by images and results, {free} free of {total}",
+  "status.damaged":
+    "{count} stored files were damaged or missing when they were last read. `heimdallr scrub` names them; a backup has them.",
+  "status.cache": "{used} of {limit} kept for viewers: pictures, previews, headers",
   "status.storage-unknown": "The disk's size is not known.",
   "status.instances": "Images",
   "status.results": "Results",

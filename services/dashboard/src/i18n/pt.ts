@@ -213,6 +213,9 @@ export const pt: Readonly<Record<Key, string>> = {
   "status.studies-today": "Estudos recebidos hoje (UTC)",
   "status.storage": "Armazenamento",
   "status.storage-text": "{used} usados por imagens e resultados, {free} livres de {total}",
+  "status.damaged":
+    "{count} ficheiros guardados estavam danificados ou em falta na última leitura. `heimdallr scrub` indica quais; uma cópia de segurança tem-nos.",
+  "status.cache": "{used} de {limit} guardados para visualizadores: imagens, pré-visualizações, cabeçalhos",
   "status.storage-unknown": "O tamanho do disco não é conhecido.",
   "status.instances": "Imagens",
   "status.results": "Resultados",

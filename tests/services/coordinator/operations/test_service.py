@@ -13,6 +13,7 @@ import pytest
 
 from heimdallr.access.v1.permission_pb2 import Permission
 from heimdallr.analysis.v1 import analysis_service_pb2 as analysis_pb
+from heimdallr.dicomweb.v1 import dicomweb_cache_service_pb2 as cache_pb
 from heimdallr.operations.v1 import operations_service_pb2 as pb
 from heimdallr.operations.v1 import operations_service_pb2_grpc as pb_grpc
 from heimdallr.workflow.v1 import workflow_service_pb2 as workflow_pb
@@ -43,6 +44,7 @@ class Parts:
         self.models_away = False
         self.queue_away = False
         self.asked = 0
+        self.damaged = 0
 
     async def queue(self) -> workflow_pb.GetQueueResponse:
         self.asked += 1
@@ -57,10 +59,20 @@ class Parts:
             raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, metadata, metadata)
         return analysis_pb.ListModelsResponse(models=[analysis_pb.Model(name="ct_tissue")])
 
+    async def GetCache(self, _request: object, timeout: float) -> Any:  # noqa: ASYNC109
+        if self.models_away:
+            metadata = grpc.aio.Metadata()
+            raise grpc.aio.AioRpcError(grpc.StatusCode.UNAVAILABLE, metadata, metadata)
+        return cache_pb.GetCacheResponse(used_bytes=5, limit_bytes=9, max_age_s=60)
+
+    async def damage(self) -> int:
+        return self.damaged
+
     def service(self) -> OperationsService:
-        analysis: Any = self
+        us: Any = self
+        figures = Figures(self.pool)
         return OperationsService(
-            Sources(Figures(self.pool), self.queue, analysis, self.folder, self.stack_file)
+            Sources(figures, self.queue, us, us, self.damage, self.folder, self.stack_file)
         )
 
 
@@ -157,6 +169,17 @@ async def test_figures_are_those_of_the_rows(parts: Parts, stub: Any) -> None:
     assert versions["postgres"][0].isdecimal()
 
 
+async def test_damage_and_caches_are_told(parts: Parts, stub: Any) -> None:
+    parts.damaged = 2
+
+    status = await stub.GetStatus(pb.GetStatusRequest())
+
+    assert status.storage.damaged_count == 2
+    assert list(status.caches) == [
+        pb.Cache(name="dicomweb", used_bytes=5, limit_bytes=9, max_age_s=60)
+    ]
+
+
 async def test_an_instance_of_two_hours_ago_is_not_counted(parts: Parts, stub: Any) -> None:
     await add_study(parts.pool, hours_ago=2, sizes=[1], state="ready")
     await parts.pool.execute(
@@ -209,6 +232,7 @@ async def test_what_cannot_be_asked_is_left_out(parts: Parts, stub: Any) -> None
 
     assert not status.models
     assert not status.stages
+    assert not status.caches
     assert status.HasField("throughput")
 
 

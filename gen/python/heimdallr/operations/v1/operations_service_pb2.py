@@ -28,7 +28,7 @@ from heimdallr.analysis.v1 import analysis_service_pb2 as heimdallr_dot_analysis
 from heimdallr.workflow.v1 import workflow_service_pb2 as heimdallr_dot_workflow_dot_v1_dot_workflow__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0heimdallr/operations/v1/operations_service.proto\x12\x17heimdallr.operations.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!heimdallr/access/v1/options.proto\x1a,heimdallr/analysis/v1/analysis_service.proto\x1a,heimdallr/workflow/v1/workflow_service.proto\"\x94\x01\n\x07Process\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x34\n\x05state\x18\x02 \x01(\x0e\x32%.heimdallr.operations.v1.ProcessState\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rrestart_count\x18\x04 \x01(\x05\"a\n\nThroughput\x12\x1b\n\x13instances_last_hour\x18\x01 \x01(\x03\x12\x1f\n\x17studies_ready_last_hour\x18\x02 \x01(\x03\x12\x15\n\rstudies_today\x18\x03 \x01(\x03\"\x8b\x01\n\x07Storage\x12\x16\n\x0einstance_bytes\x18\x01 \x01(\x03\x12\x14\n\x0cresult_bytes\x18\x02 \x01(\x03\x12\x12\n\nfree_bytes\x18\x03 \x01(\x03\x12\x13\n\x0btotal_bytes\x18\x04 \x01(\x03\x12\x11\n\tlow_bytes\x18\x05 \x01(\x03\x12\x16\n\x0e\x63ritical_bytes\x18\x06 \x01(\x03\"(\n\x07Version\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x12\n\x10GetStatusRequest\"\xb6\x03\n\x11GetStatusResponse\x12\x33\n\tprocesses\x18\x01 \x03(\x0b\x32 .heimdallr.operations.v1.Process\x12\x31\n\x06stages\x18\x02 \x03(\x0b\x32!.heimdallr.workflow.v1.StageCount\x12\x32\n\x07studies\x18\x03 \x03(\x0b\x32!.heimdallr.workflow.v1.StudyCount\x12\x37\n\x13oldest_pending_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\nthroughput\x18\x05 \x01(\x0b\x32#.heimdallr.operations.v1.Throughput\x12\x31\n\x07storage\x18\x06 \x01(\x0b\x32 .heimdallr.operations.v1.Storage\x12,\n\x06models\x18\x07 \x03(\x0b\x32\x1c.heimdallr.analysis.v1.Model\x12\x32\n\x08versions\x18\x08 \x03(\x0b\x32 .heimdallr.operations.v1.Version*\x98\x01\n\x0cProcessState\x12\x1d\n\x19PROCESS_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13PROCESS_STATE_READY\x10\x01\x12\x1a\n\x16PROCESS_STATE_STARTING\x10\x02\x12\x19\n\x15PROCESS_STATE_UNREADY\x10\x03\x12\x19\n\x15PROCESS_STATE_STOPPED\x10\x04\x32\x84\x01\n\x11OperationsService\x12o\n\tGetStatus\x12).heimdallr.operations.v1.GetStatusRequest\x1a*.heimdallr.operations.v1.GetStatusResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x03\xf0\xe0\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0heimdallr/operations/v1/operations_service.proto\x12\x17heimdallr.operations.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!heimdallr/access/v1/options.proto\x1a,heimdallr/analysis/v1/analysis_service.proto\x1a,heimdallr/workflow/v1/workflow_service.proto\"\x94\x01\n\x07Process\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x34\n\x05state\x18\x02 \x01(\x0e\x32%.heimdallr.operations.v1.ProcessState\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rrestart_count\x18\x04 \x01(\x05\"a\n\nThroughput\x12\x1b\n\x13instances_last_hour\x18\x01 \x01(\x03\x12\x1f\n\x17studies_ready_last_hour\x18\x02 \x01(\x03\x12\x15\n\rstudies_today\x18\x03 \x01(\x03\"\xa2\x01\n\x07Storage\x12\x16\n\x0einstance_bytes\x18\x01 \x01(\x03\x12\x14\n\x0cresult_bytes\x18\x02 \x01(\x03\x12\x12\n\nfree_bytes\x18\x03 \x01(\x03\x12\x13\n\x0btotal_bytes\x18\x04 \x01(\x03\x12\x11\n\tlow_bytes\x18\x05 \x01(\x03\x12\x16\n\x0e\x63ritical_bytes\x18\x06 \x01(\x03\x12\x15\n\rdamaged_count\x18\x07 \x01(\x03\"Q\n\x05\x43\x61\x63he\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nused_bytes\x18\x02 \x01(\x03\x12\x13\n\x0blimit_bytes\x18\x03 \x01(\x03\x12\x11\n\tmax_age_s\x18\x04 \x01(\x03\"(\n\x07Version\x12\x0c\n\x04part\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\"\x12\n\x10GetStatusRequest\"\xe6\x03\n\x11GetStatusResponse\x12\x33\n\tprocesses\x18\x01 \x03(\x0b\x32 .heimdallr.operations.v1.Process\x12\x31\n\x06stages\x18\x02 \x03(\x0b\x32!.heimdallr.workflow.v1.StageCount\x12\x32\n\x07studies\x18\x03 \x03(\x0b\x32!.heimdallr.workflow.v1.StudyCount\x12\x37\n\x13oldest_pending_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\nthroughput\x18\x05 \x01(\x0b\x32#.heimdallr.operations.v1.Throughput\x12\x31\n\x07storage\x18\x06 \x01(\x0b\x32 .heimdallr.operations.v1.Storage\x12,\n\x06models\x18\x07 \x03(\x0b\x32\x1c.heimdallr.analysis.v1.Model\x12\x32\n\x08versions\x18\x08 \x03(\x0b\x32 .heimdallr.operations.v1.Version\x12.\n\x06\x63\x61\x63hes\x18\t \x03(\x0b\x32\x1e.heimdallr.operations.v1.Cache*\x98\x01\n\x0cProcessState\x12\x1d\n\x19PROCESS_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13PROCESS_STATE_READY\x10\x01\x12\x1a\n\x16PROCESS_STATE_STARTING\x10\x02\x12\x19\n\x15PROCESS_STATE_UNREADY\x10\x03\x12\x19\n\x15PROCESS_STATE_STOPPED\x10\x04\x32\x84\x01\n\x11OperationsService\x12o\n\tGetStatus\x12).heimdallr.operations.v1.GetStatusRequest\x1a*.heimdallr.operations.v1.GetStatusResponse\"\x0b\x90\x02\x01\xe8\xe0\x18\x03\xf0\xe0\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,20 +37,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_OPERATIONSSERVICE'].methods_by_name['GetStatus']._loaded_options = None
   _globals['_OPERATIONSSERVICE'].methods_by_name['GetStatus']._serialized_options = b'\220\002\001\350\340\030\003\360\340\030\001'
-  _globals['_PROCESSSTATE']._serialized_start=1133
-  _globals['_PROCESSSTATE']._serialized_end=1285
+  _globals['_PROCESSSTATE']._serialized_start=1287
+  _globals['_PROCESSSTATE']._serialized_end=1439
   _globals['_PROCESS']._serialized_start=238
   _globals['_PROCESS']._serialized_end=386
   _globals['_THROUGHPUT']._serialized_start=388
   _globals['_THROUGHPUT']._serialized_end=485
   _globals['_STORAGE']._serialized_start=488
-  _globals['_STORAGE']._serialized_end=627
-  _globals['_VERSION']._serialized_start=629
-  _globals['_VERSION']._serialized_end=669
-  _globals['_GETSTATUSREQUEST']._serialized_start=671
-  _globals['_GETSTATUSREQUEST']._serialized_end=689
-  _globals['_GETSTATUSRESPONSE']._serialized_start=692
-  _globals['_GETSTATUSRESPONSE']._serialized_end=1130
-  _globals['_OPERATIONSSERVICE']._serialized_start=1288
-  _globals['_OPERATIONSSERVICE']._serialized_end=1420
+  _globals['_STORAGE']._serialized_end=650
+  _globals['_CACHE']._serialized_start=652
+  _globals['_CACHE']._serialized_end=733
+  _globals['_VERSION']._serialized_start=735
+  _globals['_VERSION']._serialized_end=775
+  _globals['_GETSTATUSREQUEST']._serialized_start=777
+  _globals['_GETSTATUSREQUEST']._serialized_end=795
+  _globals['_GETSTATUSRESPONSE']._serialized_start=798
+  _globals['_GETSTATUSRESPONSE']._serialized_end=1284
+  _globals['_OPERATIONSSERVICE']._serialized_start=1442
+  _globals['_OPERATIONSSERVICE']._serialized_end=1574
 # @@protoc_insertion_point(module_scope)

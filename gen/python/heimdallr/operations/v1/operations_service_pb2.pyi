@@ -132,6 +132,7 @@ class Storage(_message.Message):
     TOTAL_BYTES_FIELD_NUMBER: _builtins.int
     LOW_BYTES_FIELD_NUMBER: _builtins.int
     CRITICAL_BYTES_FIELD_NUMBER: _builtins.int
+    DAMAGED_COUNT_FIELD_NUMBER: _builtins.int
     instance_bytes: _builtins.int
     """Bytes of all instances."""
     result_bytes: _builtins.int
@@ -144,6 +145,10 @@ class Storage(_message.Message):
     """Bytes free below which people are warned."""
     critical_bytes: _builtins.int
     """Bytes free below which nothing more is stored; reading goes on."""
+    damaged_count: _builtins.int
+    """Blobs that were corrupt or missing when they were last read: what a scrub
+    found and nothing has mended since.
+    """
     def __init__(
         self,
         *,
@@ -153,14 +158,49 @@ class Storage(_message.Message):
         total_bytes: _builtins.int = ...,
         low_bytes: _builtins.int = ...,
         critical_bytes: _builtins.int = ...,
+        damaged_count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["critical_bytes", b"critical_bytes", "free_bytes", b"free_bytes", "instance_bytes", b"instance_bytes", "low_bytes", b"low_bytes", "result_bytes", b"result_bytes", "total_bytes", b"total_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["critical_bytes", b"critical_bytes", "damaged_count", b"damaged_count", "free_bytes", b"free_bytes", "instance_bytes", b"instance_bytes", "low_bytes", b"low_bytes", "result_bytes", b"result_bytes", "total_bytes", b"total_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Storage: _TypeAlias = Storage  # noqa: Y015
+
+@_typing.final
+class Cache(_message.Message):
+    """Cache is what is kept because it may be asked for again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    USED_BYTES_FIELD_NUMBER: _builtins.int
+    LIMIT_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_AGE_S_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Name, e.g. "dicomweb": drawn pictures, previews and metadata."""
+    used_bytes: _builtins.int
+    """Bytes that are kept."""
+    limit_bytes: _builtins.int
+    """Most bytes that may be kept; the least used give way."""
+    max_age_s: _builtins.int
+    """Longest time that anything is kept, in seconds."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        used_bytes: _builtins.int = ...,
+        limit_bytes: _builtins.int = ...,
+        max_age_s: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit_bytes", b"limit_bytes", "max_age_s", b"max_age_s", "name", b"name", "used_bytes", b"used_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Cache: _TypeAlias = Cache  # noqa: Y015
 
 @_typing.final
 class Version(_message.Message):
@@ -219,6 +259,7 @@ class GetStatusResponse(_message.Message):
     STORAGE_FIELD_NUMBER: _builtins.int
     MODELS_FIELD_NUMBER: _builtins.int
     VERSIONS_FIELD_NUMBER: _builtins.int
+    CACHES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def processes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Process]:
         """Processes, in the order in which they start; empty when nobody supervises
@@ -253,6 +294,10 @@ class GetStatusResponse(_message.Message):
     def versions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Version]:
         """Versions of the parts."""
 
+    @_builtins.property
+    def caches(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cache]:
+        """Caches; empty when those who keep them cannot be asked now."""
+
     def __init__(
         self,
         *,
@@ -264,10 +309,11 @@ class GetStatusResponse(_message.Message):
         storage: Global___Storage | None = ...,
         models: _abc.Iterable[_analysis_service_pb2.Model] | None = ...,
         versions: _abc.Iterable[Global___Version] | None = ...,
+        caches: _abc.Iterable[Global___Cache] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["oldest_pending_time", b"oldest_pending_time", "storage", b"storage", "throughput", b"throughput"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "oldest_pending_time", b"oldest_pending_time", "processes", b"processes", "stages", b"stages", "storage", b"storage", "studies", b"studies", "throughput", b"throughput", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caches", b"caches", "models", b"models", "oldest_pending_time", b"oldest_pending_time", "processes", b"processes", "stages", b"stages", "storage", b"storage", "studies", b"studies", "throughput", b"throughput", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

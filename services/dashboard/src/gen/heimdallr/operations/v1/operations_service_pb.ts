@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file heimdallr/operations/v1/operations_service.proto.
  */
 export const file_heimdallr_operations_v1_operations_service: GenFile = /*@__PURE__*/
-  fileDesc("CjBoZWltZGFsbHIvb3BlcmF0aW9ucy92MS9vcGVyYXRpb25zX3NlcnZpY2UucHJvdG8SF2hlaW1kYWxsci5vcGVyYXRpb25zLnYxIpQBCgdQcm9jZXNzEgwKBG5hbWUYASABKAkSNAoFc3RhdGUYAiABKA4yJS5oZWltZGFsbHIub3BlcmF0aW9ucy52MS5Qcm9jZXNzU3RhdGUSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNcmVzdGFydF9jb3VudBgEIAEoBSJhCgpUaHJvdWdocHV0EhsKE2luc3RhbmNlc19sYXN0X2hvdXIYASABKAMSHwoXc3R1ZGllc19yZWFkeV9sYXN0X2hvdXIYAiABKAMSFQoNc3R1ZGllc190b2RheRgDIAEoAyKLAQoHU3RvcmFnZRIWCg5pbnN0YW5jZV9ieXRlcxgBIAEoAxIUCgxyZXN1bHRfYnl0ZXMYAiABKAMSEgoKZnJlZV9ieXRlcxgDIAEoAxITCgt0b3RhbF9ieXRlcxgEIAEoAxIRCglsb3dfYnl0ZXMYBSABKAMSFgoOY3JpdGljYWxfYnl0ZXMYBiABKAMiKAoHVmVyc2lvbhIMCgRwYXJ0GAEgASgJEg8KB3ZlcnNpb24YAiABKAkiEgoQR2V0U3RhdHVzUmVxdWVzdCK2AwoRR2V0U3RhdHVzUmVzcG9uc2USMwoJcHJvY2Vzc2VzGAEgAygLMiAuaGVpbWRhbGxyLm9wZXJhdGlvbnMudjEuUHJvY2VzcxIxCgZzdGFnZXMYAiADKAsyIS5oZWltZGFsbHIud29ya2Zsb3cudjEuU3RhZ2VDb3VudBIyCgdzdHVkaWVzGAMgAygLMiEuaGVpbWRhbGxyLndvcmtmbG93LnYxLlN0dWR5Q291bnQSNwoTb2xkZXN0X3BlbmRpbmdfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNwoKdGhyb3VnaHB1dBgFIAEoCzIjLmhlaW1kYWxsci5vcGVyYXRpb25zLnYxLlRocm91Z2hwdXQSMQoHc3RvcmFnZRgGIAEoCzIgLmhlaW1kYWxsci5vcGVyYXRpb25zLnYxLlN0b3JhZ2USLAoGbW9kZWxzGAcgAygLMhwuaGVpbWRhbGxyLmFuYWx5c2lzLnYxLk1vZGVsEjIKCHZlcnNpb25zGAggAygLMiAuaGVpbWRhbGxyLm9wZXJhdGlvbnMudjEuVmVyc2lvbiqYAQoMUHJvY2Vzc1N0YXRlEh0KGVBST0NFU1NfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNQUk9DRVNTX1NUQVRFX1JFQURZEAESGgoWUFJPQ0VTU19TVEFURV9TVEFSVElORxACEhkKFVBST0NFU1NfU1RBVEVfVU5SRUFEWRADEhkKFVBST0NFU1NfU1RBVEVfU1RPUFBFRBAEMoQBChFPcGVyYXRpb25zU2VydmljZRJvCglHZXRTdGF0dXMSKS5oZWltZGFsbHIub3BlcmF0aW9ucy52MS5HZXRTdGF0dXNSZXF1ZXN0GiouaGVpbWRhbGxyLm9wZXJhdGlvbnMudjEuR2V0U3RhdHVzUmVzcG9uc2UiC5ACAejgGAPw4BgBYgZwcm90bzM", [file_google_protobuf_timestamp, file_heimdallr_access_v1_options, file_heimdallr_analysis_v1_analysis_service, file_heimdallr_workflow_v1_workflow_service]);
+  fileDesc("CjBoZWltZGFsbHIvb3BlcmF0aW9ucy92MS9vcGVyYXRpb25zX3NlcnZpY2UucHJvdG8SF2hlaW1kYWxsci5vcGVyYXRpb25zLnYxIpQBCgdQcm9jZXNzEgwKBG5hbWUYASABKAkSNAoFc3RhdGUYAiABKA4yJS5oZWltZGFsbHIub3BlcmF0aW9ucy52MS5Qcm9jZXNzU3RhdGUSLgoKc3RhcnRfdGltZRgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFQoNcmVzdGFydF9jb3VudBgEIAEoBSJhCgpUaHJvdWdocHV0EhsKE2luc3RhbmNlc19sYXN0X2hvdXIYASABKAMSHwoXc3R1ZGllc19yZWFkeV9sYXN0X2hvdXIYAiABKAMSFQoNc3R1ZGllc190b2RheRgDIAEoAyKiAQoHU3RvcmFnZRIWCg5pbnN0YW5jZV9ieXRlcxgBIAEoAxIUCgxyZXN1bHRfYnl0ZXMYAiABKAMSEgoKZnJlZV9ieXRlcxgDIAEoAxITCgt0b3RhbF9ieXRlcxgEIAEoAxIRCglsb3dfYnl0ZXMYBSABKAMSFgoOY3JpdGljYWxfYnl0ZXMYBiABKAMSFQoNZGFtYWdlZF9jb3VudBgHIAEoAyJRCgVDYWNoZRIMCgRuYW1lGAEgASgJEhIKCnVzZWRfYnl0ZXMYAiABKAMSEwoLbGltaXRfYnl0ZXMYAyABKAMSEQoJbWF4X2FnZV9zGAQgASgDIigKB1ZlcnNpb24SDAoEcGFydBgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJIhIKEEdldFN0YXR1c1JlcXVlc3Qi5gMKEUdldFN0YXR1c1Jlc3BvbnNlEjMKCXByb2Nlc3NlcxgBIAMoCzIgLmhlaW1kYWxsci5vcGVyYXRpb25zLnYxLlByb2Nlc3MSMQoGc3RhZ2VzGAIgAygLMiEuaGVpbWRhbGxyLndvcmtmbG93LnYxLlN0YWdlQ291bnQSMgoHc3R1ZGllcxgDIAMoCzIhLmhlaW1kYWxsci53b3JrZmxvdy52MS5TdHVkeUNvdW50EjcKE29sZGVzdF9wZW5kaW5nX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjcKCnRocm91Z2hwdXQYBSABKAsyIy5oZWltZGFsbHIub3BlcmF0aW9ucy52MS5UaHJvdWdocHV0EjEKB3N0b3JhZ2UYBiABKAsyIC5oZWltZGFsbHIub3BlcmF0aW9ucy52MS5TdG9yYWdlEiwKBm1vZGVscxgHIAMoCzIcLmhlaW1kYWxsci5hbmFseXNpcy52MS5Nb2RlbBIyCgh2ZXJzaW9ucxgIIAMoCzIgLmhlaW1kYWxsci5vcGVyYXRpb25zLnYxLlZlcnNpb24SLgoGY2FjaGVzGAkgAygLMh4uaGVpbWRhbGxyLm9wZXJhdGlvbnMudjEuQ2FjaGUqmAEKDFByb2Nlc3NTdGF0ZRIdChlQUk9DRVNTX1NUQVRFX1VOU1BFQ0lGSUVEEAASFwoTUFJPQ0VTU19TVEFURV9SRUFEWRABEhoKFlBST0NFU1NfU1RBVEVfU1RBUlRJTkcQAhIZChVQUk9DRVNTX1NUQVRFX1VOUkVBRFkQAxIZChVQUk9DRVNTX1NUQVRFX1NUT1BQRUQQBDKEAQoRT3BlcmF0aW9uc1NlcnZpY2USbwoJR2V0U3RhdHVzEikuaGVpbWRhbGxyLm9wZXJhdGlvbnMudjEuR2V0U3RhdHVzUmVxdWVzdBoqLmhlaW1kYWxsci5vcGVyYXRpb25zLnYxLkdldFN0YXR1c1Jlc3BvbnNlIguQAgHo4BgD8OAYAWIGcHJvdG8z", [file_google_protobuf_timestamp, file_heimdallr_access_v1_options, file_heimdallr_analysis_v1_analysis_service, file_heimdallr_workflow_v1_workflow_service]);
 
 /**
  * Process is one process of the system.
@@ -143,6 +143,14 @@ export type Storage = Message<"heimdallr.operations.v1.Storage"> & {
    * @generated from field: int64 critical_bytes = 6;
    */
   criticalBytes: bigint;
+
+  /**
+   * Blobs that were corrupt or missing when they were last read: what a scrub
+   * found and nothing has mended since.
+   *
+   * @generated from field: int64 damaged_count = 7;
+   */
+  damagedCount: bigint;
 };
 
 /**
@@ -151,6 +159,48 @@ export type Storage = Message<"heimdallr.operations.v1.Storage"> & {
  */
 export const StorageSchema: GenMessage<Storage> = /*@__PURE__*/
   messageDesc(file_heimdallr_operations_v1_operations_service, 2);
+
+/**
+ * Cache is what is kept because it may be asked for again.
+ *
+ * @generated from message heimdallr.operations.v1.Cache
+ */
+export type Cache = Message<"heimdallr.operations.v1.Cache"> & {
+  /**
+   * Name, e.g. "dicomweb": drawn pictures, previews and metadata.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * Bytes that are kept.
+   *
+   * @generated from field: int64 used_bytes = 2;
+   */
+  usedBytes: bigint;
+
+  /**
+   * Most bytes that may be kept; the least used give way.
+   *
+   * @generated from field: int64 limit_bytes = 3;
+   */
+  limitBytes: bigint;
+
+  /**
+   * Longest time that anything is kept, in seconds.
+   *
+   * @generated from field: int64 max_age_s = 4;
+   */
+  maxAgeS: bigint;
+};
+
+/**
+ * Describes the message heimdallr.operations.v1.Cache.
+ * Use `create(CacheSchema)` to create a new message.
+ */
+export const CacheSchema: GenMessage<Cache> = /*@__PURE__*/
+  messageDesc(file_heimdallr_operations_v1_operations_service, 3);
 
 /**
  * Version is the version of one part.
@@ -178,7 +228,7 @@ export type Version = Message<"heimdallr.operations.v1.Version"> & {
  * Use `create(VersionSchema)` to create a new message.
  */
 export const VersionSchema: GenMessage<Version> = /*@__PURE__*/
-  messageDesc(file_heimdallr_operations_v1_operations_service, 3);
+  messageDesc(file_heimdallr_operations_v1_operations_service, 4);
 
 /**
  * GetStatusRequest is the request for GetStatus.
@@ -193,7 +243,7 @@ export type GetStatusRequest = Message<"heimdallr.operations.v1.GetStatusRequest
  * Use `create(GetStatusRequestSchema)` to create a new message.
  */
 export const GetStatusRequestSchema: GenMessage<GetStatusRequest> = /*@__PURE__*/
-  messageDesc(file_heimdallr_operations_v1_operations_service, 4);
+  messageDesc(file_heimdallr_operations_v1_operations_service, 5);
 
 /**
  * GetStatusResponse is the response for GetStatus.
@@ -257,6 +307,13 @@ export type GetStatusResponse = Message<"heimdallr.operations.v1.GetStatusRespon
    * @generated from field: repeated heimdallr.operations.v1.Version versions = 8;
    */
   versions: Version[];
+
+  /**
+   * Caches; empty when those who keep them cannot be asked now.
+   *
+   * @generated from field: repeated heimdallr.operations.v1.Cache caches = 9;
+   */
+  caches: Cache[];
 };
 
 /**
@@ -264,7 +321,7 @@ export type GetStatusResponse = Message<"heimdallr.operations.v1.GetStatusRespon
  * Use `create(GetStatusResponseSchema)` to create a new message.
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
-  messageDesc(file_heimdallr_operations_v1_operations_service, 5);
+  messageDesc(file_heimdallr_operations_v1_operations_service, 6);
 
 /**
  * ProcessState is what a process is doing.
