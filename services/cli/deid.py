@@ -19,6 +19,7 @@ from rich.table import Table
 from typer.core import TyperGroup
 
 from services.cli.connection import EXIT_FAILED, JsonOption, print_json
+from services.cli.deid_report import report_html
 from services.cli.scu import dicom_files
 from services.deid.batch import RELEASED, FileOutcome, Job, deidentify_files
 from services.deid.certificate import (
@@ -76,6 +77,10 @@ def run(
         str, typer.Option(help="More options of the profile by name, separated by commas.")
     ] = "",
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes.")] = os.cpu_count() or 1,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Write a report without values, an HTML file; costs some time."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """De-identify files: those that are proved clean go to TARGET, with a signed certificate.
@@ -91,10 +96,13 @@ def run(
     if not files:
         _console.print("No DICOM files there.", style="red")
         raise typer.Exit(EXIT_FAILED)
-    outcomes = _deidentified(files, Job(target, chosen, key), workers)
+    outcomes = _deidentified(files, Job(target, chosen, key, counts=report is not None), workers)
     target.mkdir(parents=True, exist_ok=True)
     os.sync()  # once for all files, before anything is certified
     (target / CERTIFICATE).write_text(_certificate(key, chosen, outcomes), encoding="utf-8")
+    if report is not None:
+        page = report_html(outcomes, chosen, version("heimdallr"), _now())
+        report.write_text(page, encoding="utf-8")
     _print(outcomes, target, as_json=as_json)
     if any(outcome.reason for outcome in outcomes):
         raise typer.Exit(EXIT_FAILED)
@@ -176,9 +184,12 @@ def _deidentified(files: Sequence[Path], job: Job, workers: int) -> list[FileOut
 
 
 def _certificate(key: bytes, options: frozenset[Option], outcomes: Sequence[FileOutcome]) -> str:
-    time = datetime.now(UTC).isoformat(timespec="seconds")
     entries = [outcome.entry for outcome in outcomes]
-    return certify(key, Pseudonyms(key).key_id, options, version("heimdallr"), time, entries)
+    return certify(key, Pseudonyms(key).key_id, options, version("heimdallr"), _now(), entries)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _print(outcomes: Sequence[FileOutcome], target: Path, *, as_json: bool) -> None:
@@ -192,6 +203,7 @@ def _print(outcomes: Sequence[FileOutcome], target: Path, *, as_json: bool) -> N
                     {"path": str(one.path), "code": one.entry.outcome, "reason": one.reason}
                     for one in refused
                 ],
+                "actions": dict(_counted(outcomes)),
                 "certificate": str(target / CERTIFICATE),
             }
         )
@@ -201,6 +213,13 @@ def _print(outcomes: Sequence[FileOutcome], target: Path, *, as_json: bool) -> N
         _console.print(f"  {count} refused: {code}", style="yellow")
     for one in refused[:_SHOWN_REFUSALS]:
         _console.print(f"    {one.path}: {one.reason}", style="dim", markup=False)
+
+
+def _counted(outcomes: Sequence[FileOutcome]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for outcome in outcomes:
+        counts.update(outcome.actions)
+    return counts
 
 
 def _compared(target: Path, content: Any) -> dict[str, list[str]]:

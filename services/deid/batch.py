@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from services.deid.deidentify import Deidentifier, Released
 from services.deid.errors import DeidRefusedError
 from services.deid.profile.options import Option
 from services.deid.pseudonyms import Pseudonyms
+from services.deid.tally import Tally
 from services.dicom.errors import DicomError
 
 RELEASED: Final = "released"
@@ -29,11 +30,13 @@ class Job:
         target: Folder that takes the released files.
         options: Of the profile.
         key: Of the project.
+        counts: Whether what is done to elements is counted, which costs time.
     """
 
     target: Path
     options: frozenset[Option]
     key: bytes
+    counts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +47,15 @@ class FileOutcome:
         path: The file that came in.
         entry: For the certificate.
         reason: Why it was refused, without values; empty when it was released.
+        actions: Number of elements by action code, if they were counted.
+        boxes: How many places of its pixels were blanked.
     """
 
     path: Path
     entry: Entry
     reason: str
+    actions: Mapping[str, int] = field(default_factory=dict)
+    boxes: int = 0
 
 
 def deidentify_files(files: Sequence[Path], job: Job, workers: int) -> Iterator[FileOutcome]:
@@ -63,41 +70,41 @@ def deidentify_files(files: Sequence[Path], job: Job, workers: int) -> Iterator[
     if workers == 1:
         deidentifier = _deidentifier(job)
         for group in groups:
-            yield from (_one(path, deidentifier, job.target) for path in group)
+            yield from (_one(path, deidentifier, job) for path in group)
         return
     with ProcessPoolExecutor(workers, initializer=_begin, initargs=(job,)) as pool:
         for outcomes in pool.map(_group, groups):
             yield from outcomes
 
 
-_kept: list[tuple[Deidentifier, Path]] = []
+_kept: list[tuple[Deidentifier, Job]] = []
 """What a process of the pool keeps between its tasks."""
 
 
 def _begin(job: Job) -> None:
-    _kept.append((_deidentifier(job), job.target))
+    _kept.append((_deidentifier(job), job))
 
 
 def _group(files: Sequence[Path]) -> list[FileOutcome]:
-    ((deidentifier, target),) = _kept
-    return [_one(path, deidentifier, target) for path in files]
+    ((deidentifier, job),) = _kept
+    return [_one(path, deidentifier, job) for path in files]
 
 
 def _deidentifier(job: Job) -> Deidentifier:
     return Deidentifier(job.options, Pseudonyms(job.key))
 
 
-def _one(path: Path, deidentifier: Deidentifier, target: Path) -> FileOutcome:
-    data = path.read_bytes()
+def _one(path: Path, deidentifier: Deidentifier, job: Job) -> FileOutcome:
+    data, tally = path.read_bytes(), Tally()
     try:
-        released = deidentifier.deidentify(data)
+        released = deidentifier.deidentify(data, observer=tally.note if job.counts else None)
     except DeidRefusedError as error:
         return _refused(path, data, error.code, str(error))
     except DicomError as error:
         return _refused(path, data, "INVALID_DICOM", str(error))
-    _write(released, target)
+    _write(released, job.target)
     entry = Entry(released.source_sha256, released.sha256, RELEASED, released.sought)
-    return FileOutcome(path, entry, "")
+    return FileOutcome(path, entry, "", tally.actions, len(getattr(released, "boxes", ())))
 
 
 def _refused(path: Path, data: bytes, code: str, reason: str) -> FileOutcome:

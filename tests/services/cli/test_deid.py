@@ -52,14 +52,14 @@ def test_what_is_refused_is_named_with_its_reason_and_not_released(
     source: Path, tmp_path: Path
 ) -> None:
     dataset = ct_instance(size=8)
-    dataset.BurnedInAnnotation = "YES"
-    (source / "drawn.dcm").write_bytes(part10(dataset))
+    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.104.1"
+    (source / "document.dcm").write_bytes(part10(dataset))
 
     code, report = deid(source, tmp_path / "out", "--key-file", tmp_path / "key")
 
     (refused,) = report["refused"]
     assert code == 1
-    assert refused["code"] == "PIXELS_NOT_READ"
+    assert refused["code"] == "ENCAPSULATED_DOCUMENT"
     assert len(list((tmp_path / "out").rglob("*.dcm"))) == 3
 
 
@@ -95,3 +95,26 @@ def test_wrong_usage_is_told(source: Path, tmp_path: Path) -> None:
     assert deid(source, tmp_path / "out", "--key-file", tmp_path / "short")[0] == 2
     both = "retain_full_dates,retain_modified_dates"
     assert deid(source, tmp_path / "out", *key, "--options", both)[0] == 2
+
+
+def test_a_report_names_files_by_their_hashes_and_holds_no_value(
+    source: Path, tmp_path: Path
+) -> None:
+    dataset = ct_instance(size=8)
+    dataset.SOPClassUID, dataset.PatientName = "1.2.840.10008.5.1.4.1.1.104.1", "<b>VOGEL"
+    (source / "MUELLER_HANS.dcm").write_bytes(part10(dataset))
+    page = tmp_path / "report.html"
+
+    _, found = deid(source, tmp_path / "out", "--key-file", tmp_path / "key", "--report", page)
+
+    text = page.read_text()
+    released = [path.stem for path in (tmp_path / "out").rglob("*.dcm")]
+    assert all(name in text for name in released)
+    assert len(released) == 3
+    assert "3 of 4 files released" in text
+    assert "ENCAPSULATED_DOCUMENT" in text
+    assert not any(
+        word in text for word in ("KANARIENVOGEL", "VOGEL", "MUELLER", "http", "<script")
+    )
+    assert found["actions"]["U"] == 3 * 3
+    assert found["actions"]["K"] > found["actions"]["D"] > 0
