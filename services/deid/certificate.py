@@ -38,12 +38,14 @@ class Entry:
         sha256: Of the file that was released; empty when it was not.
         outcome: "released", or the code of the refusal.
         sought: How many texts the residual scan sought in it, and did not find.
+        approved: Codes of findings that a person let through.
     """
 
     source_sha256: str
     sha256: str
     outcome: str
     sought: int
+    approved: tuple[str, ...] = ()
 
 
 def signing_key(project_key: bytes) -> Ed25519PrivateKey:
@@ -64,6 +66,7 @@ def certify(
     version: str,
     time: str,
     entries: Sequence[Entry],
+    rules: Sequence[str] = (),
 ) -> str:
     """Return a signed certificate.
 
@@ -74,6 +77,7 @@ def certify(
         version: Of this software.
         time: When, ISO 8601 UTC.
         entries: One for each object, refused ones too.
+        rules: The project's own, each in words.
     """
     key = signing_key(project_key)
     content = {
@@ -82,6 +86,7 @@ def certify(
         "tool": f"Heimdallr {version}",
         "table": f"PS3.15 E.1-1 {EDITION}",
         "method_codes": [{"code": code, "meaning": text} for code, text in method_codes(options)],
+        "rules": list(rules),
         "key_id": key_id,
         "public_key": public_key_text(key.public_key()),
         "entries": [asdict(entry) for entry in entries],

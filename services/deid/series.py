@@ -59,5 +59,8 @@ class Ledger:
         """Return the signed certificate over all of them."""
         time = datetime.now(UTC).isoformat(timespec="seconds")
         key = orders.key
-        text = certify(key.first.key, key.key_id, orders.options, VERSION, time, self.entries)
+        rules = [f"{one.tag:08x} {one.action.name.lower()}" for one in orders.rules]
+        text = certify(
+            key.first.key, key.key_id, orders.options, VERSION, time, self.entries, rules
+        )
         return text.encode("utf-8")

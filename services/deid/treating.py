@@ -152,7 +152,13 @@ def _finding(code: str) -> Finding:
 
 def _released(said: dict[str, Any]) -> Outcome:
     return Outcome(
-        Entry(said["source_sha256"], said["sha256"], RELEASED, said["sought"]),
+        Entry(
+            source_sha256=said["source_sha256"],
+            sha256=said["sha256"],
+            outcome=RELEASED,
+            sought=said["sought"],
+            approved=tuple(said["approved"]),
+        ),
         BlobRef(said["sha256"], said["size_bytes"], MEDIA_TYPE),
         said["sop_instance_uid"],
         said["study_instance_uid"],

@@ -56,14 +56,16 @@ class Worker:
             return {"failed": "full"}, ()
 
     def _treated(self, task: dict[str, Any], file: memoryview) -> Answer:
+        approvals = Approvals(task["approved"])
         try:
-            released = self._deidentifier.deidentify(file, Approvals(task["approved"]))
+            released = self._deidentifier.deidentify(file, approvals)
         except Exception as error:  # readers and decoders fail in any way they like
             return _held(error, file, task), ()
         if released.source_sha256 != task["source_sha256"]:
             return {"failed": "corrupt"}, ()
         from_json(task["destination"]).write(released.parts, released.sha256)
-        return _said(released, self._orders), ()
+        approved = sorted({one.code for one in approvals.findings})
+        return {**_said(released, self._orders), "approved": approved}, ()
 
     def _compared(self, task: dict[str, Any], file: memoryview) -> Answer:
         try:

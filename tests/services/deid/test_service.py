@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable
 from io import BytesIO
 
@@ -188,13 +189,15 @@ async def test_a_projects_rule_takes_away_more_and_never_less(
     profile = profile_pb2.Profile(preset=profile_pb2.PROFILE_PRESET_RESEARCH, rules=rules)
 
     plain, _ = await deid.series(sources)
-    ruled, _ = await deid.series(sources, profile=profile)
+    ruled, outcome = await deid.series(sources, profile=profile)
 
     before, after = [
         pydicom.dcmread(BytesIO(await deid.read(one[0].released))) for one in (plain, ruled)
     ]
     assert "Manufacturer" in before
     assert "Manufacturer" not in after
+    certificate = json.loads(await deid.read(outcome.certificate))
+    assert certificate["rules"] == ["00080070 remove", "00180015 empty", "00100030 clean"]
     assert after.get("PatientBirthDate", "") == before.get("PatientBirthDate", "")
     for tag in ("00080018", "00100010", "0010", "0002000G", "00020010"):
         broken = profile_pb2.Rule(tag=tag, action=profile_pb2.RULE_ACTION_REMOVE)
@@ -212,8 +215,10 @@ async def test_what_a_person_approved_is_let_through_but_no_identifier(
     code = held[0].findings[0].code
     source.approved_codes.append(code)
 
-    approved, _ = await deid.series([source])
+    approved, outcome = await deid.series([source])
 
+    certificate = json.loads(await deid.read(outcome.certificate))
+    assert certificate["entries"][0]["approved"] == [code]
     assert code == "UNKNOWN_SOP_CLASS"
     assert approved[0].HasField("released")
 
