@@ -12,8 +12,10 @@ from heimdallr.deid.v1 import profile_pb2
 from heimdallr.deid.v1 import project_service_pb2 as project_pb
 from heimdallr.deid.v1 import review_service_pb2 as pb
 from heimdallr.deid.v1 import review_service_pb2_grpc as review_grpc
+from services.coordinator.deidentification.gauges import DeidGauges
 from services.runtime.client import ServiceCallError, typed_errors
 from services.runtime.ids import new_id
+from services.runtime.metrics import REGISTRY
 from tests.services.coordinator.archive.arrivals import arrival
 from tests.services.coordinator.deidentification.conftest import Desk
 from tests.services.coordinator.workflow.workshop import states
@@ -248,3 +250,15 @@ async def test_a_project_is_summed_up_and_its_name_is_its_own(desk: Desk) -> Non
         study_id,
     )
     assert events[0]["count"] == 1
+
+
+async def test_objects_are_counted_for_prometheus_by_what_stands_of_them(desk: Desk) -> None:
+    project_id = await desk.project()
+    async with desk.workshop.working():
+        await reviewed(desk, project_id, "OCR_TEXT")
+
+    await DeidGauges(desk.pool).gather()
+
+    name = "heimdallr_deidentified_objects"
+    counted = [REGISTRY.get_sample_value(name, {"state": s}) for s in ("released", "held")]
+    assert counted == [1.0, 2.0]
