@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -29,6 +28,7 @@ from services.deid.certificate import (
     signing_key,
     verified,
 )
+from services.deid.key_files import make_key, read_key
 from services.deid.profile.options import (
     PRESETS,
     ContradictingOptionsError,
@@ -36,7 +36,7 @@ from services.deid.profile.options import (
     UnknownOptionError,
     options_of,
 )
-from services.deid.pseudonyms import MIN_KEY_BYTES, Pseudonyms
+from services.deid.project_key import InvalidKeyError, ProjectKey
 
 CERTIFICATE: Final = "certificate.json"
 _SHOWN_REFUSALS: Final = 20
@@ -76,6 +76,9 @@ def run(
     options: Annotated[
         str, typer.Option(help="More options of the profile by name, separated by commas.")
     ] = "",
+    key_version: Annotated[
+        int, typer.Option(min=0, help="Version of the key, after it was rotated; 0 is the newest.")
+    ] = 0,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes.")] = os.cpu_count() or 1,
     report: Annotated[
         Path | None,
@@ -92,11 +95,12 @@ def run(
     if target.exists() and any(target.iterdir()):
         raise typer.BadParameter("must be new or empty", param_hint="TARGET")
     key = _project_key(key_file)
+    secret = _version(key, key_version)
     files = sorted(dicom_files([source]))
     if not files:
         _console.print("No DICOM files there.", style="red")
         raise typer.Exit(EXIT_FAILED)
-    outcomes = _deidentified(files, Job(target, chosen, key, counts=report is not None), workers)
+    outcomes = _deidentified(files, Job(target, chosen, secret, counts=report is not None), workers)
     target.mkdir(parents=True, exist_ok=True)
     os.sync()  # once for all files, before anything is certified
     (target / CERTIFICATE).write_text(_certificate(key, chosen, outcomes), encoding="utf-8")
@@ -124,7 +128,7 @@ def verify(
     if (key_file is None) == (not public_key):
         raise typer.BadParameter("give either --key-file or --public-key")
     if key_file is not None:
-        public_key = public_key_text(signing_key(key_file.read_bytes().strip()).public_key())
+        public_key = public_key_text(signing_key(_read_key(key_file).first.key).public_key())
     try:
         content = verified((target / CERTIFICATE).read_text(encoding="utf-8"), public_key)
     except (InvalidCertificateError, FileNotFoundError) as error:
@@ -158,17 +162,28 @@ def _options(profile: str, options: str) -> frozenset[Option]:
         raise typer.BadParameter(str(error), param_hint="--profile, --options") from None
 
 
-def _project_key(path: Path) -> bytes:
+def _project_key(path: Path) -> ProjectKey:
     """Read the key, or make one that only its owner can read."""
     if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_hex(MIN_KEY_BYTES).encode())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made = make_key(path)
         _console.print(f"Made a new project key: {path}. Without it nothing can be linked again.")
-    key = path.read_bytes().strip()
-    if len(key) < MIN_KEY_BYTES:
-        raise typer.BadParameter(f"holds less than {MIN_KEY_BYTES} bytes", param_hint="--key-file")
-    return key
+        return made
+    return _read_key(path)
+
+
+def _read_key(path: Path) -> ProjectKey:
+    try:
+        return read_key(path)
+    except (InvalidKeyError, OSError) as error:
+        rule = str(error) if isinstance(error, InvalidKeyError) else "cannot be read"
+        raise typer.BadParameter(rule, param_hint="--key-file") from None
+
+
+def _version(key: ProjectKey, number: int) -> bytes:
+    if number and number not in key.versions:
+        raise typer.BadParameter("the key has no such version", param_hint="--key-version")
+    return key.versions[number or key.newest.number].key
 
 
 def _deidentified(files: Sequence[Path], job: Job, workers: int) -> list[FileOutcome]:
@@ -183,9 +198,11 @@ def _deidentified(files: Sequence[Path], job: Job, workers: int) -> list[FileOut
         return list(progress.track(steps, len(files), description="De-identifying"))
 
 
-def _certificate(key: bytes, options: frozenset[Option], outcomes: Sequence[FileOutcome]) -> str:
+def _certificate(
+    key: ProjectKey, options: frozenset[Option], outcomes: Sequence[FileOutcome]
+) -> str:
     entries = [outcome.entry for outcome in outcomes]
-    return certify(key, Pseudonyms(key).key_id, options, version("heimdallr"), _now(), entries)
+    return certify(key.first.key, key.key_id, options, version("heimdallr"), _now(), entries)
 
 
 def _now() -> str:

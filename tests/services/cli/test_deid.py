@@ -11,6 +11,8 @@ from pydicom import dcmread
 from typer.testing import CliRunner
 
 from services.cli.__main__ import app
+from services.deid.key_files import add_version, make_key, read_key
+from services.deid.pseudonyms import Pseudonyms, patient_key
 from tests.support.instances import ct_instance, part10
 
 runner = CliRunner()
@@ -118,3 +120,31 @@ def test_a_report_names_files_by_their_hashes_and_holds_no_value(
     )
     assert found["actions"]["U"] == 3 * 3
     assert found["actions"]["K"] > found["actions"]["D"] > 0
+
+
+def test_a_projects_key_file_gives_the_pseudonyms_of_its_versions(
+    source: Path, tmp_path: Path
+) -> None:
+    path, plain = tmp_path / "project.json", tmp_path / "plain"
+    key = make_key(path)
+    plain.write_bytes(b"a plain key of at least thirty-two bytes\n")
+    add_version(path)
+
+    deid(source, tmp_path / "old", "--key-file", path, "--key-version", 1)
+    deid(source, tmp_path / "new", "--key-file", path)
+    deid(source, tmp_path / "plain-out", "--key-file", plain)
+
+    patients = [
+        {dcmread(file).PatientID for file in (tmp_path / name).rglob("*.dcm")}
+        for name in ("old", "new", "plain-out")
+    ]
+    known = patient_key("GATEWAY-1", "", "")
+    assert patients[0] == {key.pseudonyms(1).patient(known)}
+    assert patients[1] == {read_key(path).pseudonyms(2).patient(known)}
+    assert patients[2] == {Pseudonyms(plain.read_bytes().strip()).patient(known)}
+    assert deid("verify", tmp_path / "new", "--key-file", path)[0] == 0
+    assert deid("verify", tmp_path / "plain-out", "--key-file", plain)[0] == 0
+    assert deid(source, tmp_path / "x", "--key-file", path, "--key-version", 3)[0] == 2
+    path.write_text('{"format": "another"}')
+    assert deid(source, tmp_path / "x", "--key-file", path)[0] == 2
+    assert deid("verify", tmp_path / "new", "--key-file", path)[0] == 2
