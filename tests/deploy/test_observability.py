@@ -20,6 +20,7 @@ MODULES: Final = (
     "services.runtime.database_metrics",
     "services.coordinator.operations.gauges",
     "services.coordinator.workflow.metrics",
+    "services.coordinator.storage.metrics",
     "services.analysis.metrics",
     "services.conversion.metrics",
     "services.reporting.metrics",

@@ -10,6 +10,7 @@ from prometheus_client import Gauge
 
 from services.coordinator.archive.study import StudyState
 from services.coordinator.operations.remembered import Remembered
+from services.coordinator.sources.source import Kind
 from services.coordinator.workflow.stages import StageKind, StageState
 from services.runtime.metrics import OTHER, REGISTRY
 from services.runtime.postgres import Pool, connection
@@ -21,6 +22,12 @@ STAGES: Final = Gauge(
     "heimdallr_stages",
     "Stages that are not settled, by state and kind.",
     ["state", "stage"],
+    registry=REGISTRY,
+)
+SOURCES: Final = Gauge(
+    "heimdallr_sources",
+    "Sources that studies are fetched from, by kind and by how their last turn ended.",
+    ["kind", "health"],
     registry=REGISTRY,
 )
 QUEUE_DEPTH: Final = Gauge(
@@ -38,6 +45,7 @@ _OPEN_STATES: Final = tuple(
     state.value for state in (StageState.PENDING, StageState.RUNNING, StageState.HELD)
 )
 _KINDS: Final = tuple(kind.value for kind in StageKind)
+_HEALTH: Final = ("healthy", "failing", "paused")
 
 
 class WorkGauges:
@@ -58,6 +66,7 @@ class WorkGauges:
         except BaseException:
             STUDIES.clear()
             STAGES.clear()
+            SOURCES.clear()
             for gauge in (QUEUE_DEPTH, QUEUE_AGE):
                 gauge.set(float("nan"))
             raise
@@ -66,9 +75,11 @@ class WorkGauges:
         async with connection(self._pool) as borrowed:
             studies = await borrowed.fetch(QUERIES["studies_by_state"])
             stages = await borrowed.fetch(QUERIES["open_stages"])
+            sources = await borrowed.fetch(QUERIES["sources_by_health"])
             queue = await borrowed.fetchrow(QUERIES["queue"])
         _set_studies({row["state"]: row["count"] for row in studies})
         _set_stages(stages)
+        _set_sources(sources)
         QUEUE_DEPTH.set(0 if queue is None else queue["depth"])
         QUEUE_AGE.set(0 if queue is None else queue["oldest_s"])
 
@@ -85,3 +96,10 @@ def _set_stages(rows: Iterable[asyncpg.Record]) -> None:
         counts[row["state"], kind] += row["count"]
     for (state, kind), count in counts.items():
         STAGES.labels(state, kind).set(count)
+
+
+def _set_sources(rows: Iterable[asyncpg.Record]) -> None:
+    counts = {(kind.value, health): 0 for kind in Kind for health in _HEALTH}
+    counts |= {(row["kind"], row["health"]): row["count"] for row in rows}
+    for (kind, health), count in counts.items():
+        SOURCES.labels(kind, health).set(count)

@@ -31,6 +31,12 @@ SELECT state, split_part(name, ':', 1) AS kind, count(*) AS count
 FROM workflow.stage WHERE state IN ('pending', 'running', 'held')
 GROUP BY state, split_part(name, ':', 1);
 
+-- sources_by_health: all sources by kind and by how their last turn ended
+SELECT kind,
+       CASE WHEN paused THEN 'paused' WHEN failures > 0 THEN 'failing' ELSE 'healthy' END AS health,
+       count(*) AS count
+FROM sources.source GROUP BY 1, 2;
+
 -- queue: how many stages could begin, and how long the first of them has waited, in seconds
 SELECT count(*) AS depth,
        coalesce(extract(epoch FROM now() - min(coalesce(next_attempt_time, queue_time))), 0)

@@ -63,9 +63,32 @@ async def test_a_stage_of_any_name_makes_no_new_label(tmp_path: Path, pool: Pool
 
     found = await looked_up(tmp_path, WorkGauges(pool))
 
-    kinds = {"plan", "describe", "convert", "analyze", "report", "other"}
+    kinds = {"plan", "describe", "deidentify", "convert", "analyze", "report", "other"}
     assert found.labels("stage") <= kinds
     assert found.value("heimdallr_stages", state="pending", stage="other") == 50
+    assert "DOE" not in str(found.families)
+
+
+async def test_sources_are_counted_by_how_their_last_turn_ended(tmp_path: Path, pool: Pool) -> None:
+    await apply(pool, PACKAGES)
+    for number, (kind, failures, paused) in enumerate(
+        [("orthanc", 0, False), ("orthanc", 3, False), ("orthanc", 3, True), ("dimse", 0, False)]
+    ):
+        await pool.execute(
+            "INSERT INTO sources.source (source_id, name, kind, spec, failures, paused)"
+            " VALUES ($1, $2, $3, '{}', $4, $5)",
+            new_id(),
+            f"DOE^JOHN{number}",
+            kind,
+            failures,
+            paused,
+        )
+
+    found = await looked_up(tmp_path, WorkGauges(pool))
+
+    for health in ("healthy", "failing", "paused"):
+        assert found.value("heimdallr_sources", kind="orthanc", health=health) == 1
+    assert found.value("heimdallr_sources", kind="dimse", health="failing") == 0
     assert "DOE" not in str(found.families)
 
 
