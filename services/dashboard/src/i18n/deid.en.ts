@@ -13,7 +13,7 @@ export const deidEn = {
   "save": "Save",
   "done": "Close",
   "tools.no-ocr": "There is no OCR engine, so no picture can be read.",
-  "tools.no-ocr-hint": "Every object whose pixels may show text is held until an operator installs one (Tesseract).",
+  "tools.no-ocr-hint": "Every object whose pixels may show text is held until an operator installs one.",
   "tools.silent": "The service that de-identifies does not answer. What is held already can be looked at.",
   "tools.table": "{edition}; text in pictures is read by {engine}.",
 

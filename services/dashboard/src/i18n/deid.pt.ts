@@ -15,7 +15,7 @@ export const deidPt: Readonly<Record<DeidKey, string>> = {
   "save": "Salvar",
   "done": "Fechar",
   "tools.no-ocr": "Não há motor de OCR; nenhuma imagem pode ser lida.",
-  "tools.no-ocr-hint": "Todo objeto cujos pixels possam mostrar texto fica retido até que um operador instale um (Tesseract).",
+  "tools.no-ocr-hint": "Todo objeto cujos pixels possam mostrar texto fica retido até que um operador instale um.",
   "tools.silent": "O serviço que desidentifica não responde. O que já está retido pode ser visto.",
   "tools.table": "{edition}; o texto das imagens é lido por {engine}.",
 

@@ -6,7 +6,7 @@ import type { Permission } from "../../gen/heimdallr/access/v1/permission_pb";
 import { ArchiveService } from "../../gen/heimdallr/archive/v1/archive_service_pb";
 import { CrosswalkService, type Reidentification, ReidentificationSchema, ReidentificationState } from "../../gen/heimdallr/deid/v1/crosswalk_service_pb";
 import { type CompareInstanceResponseSchema, DeidentificationService, PseudonymKind } from "../../gen/heimdallr/deid/v1/deidentification_service_pb";
-import { ProfileOption, ProfilePreset } from "../../gen/heimdallr/deid/v1/profile_pb";
+import { ProfileOption, ProfilePreset, ProfileSchema } from "../../gen/heimdallr/deid/v1/profile_pb";
 import { DeidProjectService, type Project, ProjectSchema, type ProjectSummarySchema } from "../../gen/heimdallr/deid/v1/project_service_pb";
 import {
   type Deidentification,
@@ -24,7 +24,12 @@ export function idOf(n: number): string {
 }
 
 export function makeProject(n: number, values: MessageInitShape<typeof ProjectSchema> = {}): Project {
-  return create(ProjectSchema, { projectId: idOf(n), name: `trial-${n}`, profile: { preset: ProfilePreset.RESEARCH }, twoPersons: true, ...values });
+  const project = create(ProjectSchema, values);
+  project.projectId = idOf(n);
+  project.name ||= `trial-${n}`;
+  project.profile ??= create(ProfileSchema, { preset: ProfilePreset.RESEARCH });
+  project.twoPersons = values.twoPersons ?? true;
+  return project;
 }
 
 export function makeObject(n: number, values: MessageInitShape<typeof DeidentifiedObjectSchema> = {}): DeidentifiedObject {
