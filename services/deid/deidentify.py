@@ -31,6 +31,8 @@ from services.deid.rewrite import Observer, Part, Rewriter
 from services.deid.risk import (
     WANTED,
     pixels_may_identify,
+    refuse_directory,
+    refuse_overlays_in_pixels,
     refuse_what_cannot_be_treated,
 )
 from services.deid.subject import Subject
@@ -148,12 +150,15 @@ class Deidentifier:
         """
         approvals = approvals or Approvals()
         meta, offset = split_part10(file)
+        refuse_directory(meta.sop_class_uid)
         syntax = transfer_syntax(meta.transfer_syntax_uid)
         view = self._data_set(memoryview(file)[offset:], syntax)
         layout = Layout(view, syntax, self._limits)
         places = layout.elements(0, len(view), 0)
         facts = read_facts(layout, places, WANTED, syntax)
-        self._judge_kind(facts, approvals)
+        with approvals.judged():
+            refuse_what_cannot_be_treated(facts.sop_class_uid)
+            refuse_overlays_in_pixels(places)
         session = self._session(facts, syntax)
         earlier = earlier_methods(layout, places, session.encoder)
         source = Source(layout, places, syntax, facts.values)
@@ -176,10 +181,6 @@ class Deidentifier:
         if not syntax.deflated:
             return data
         return memoryview(inflate(data, self._limits.max_inflated_bytes))
-
-    def _judge_kind(self, facts: Facts, approvals: Approvals) -> None:
-        with approvals.judged():
-            refuse_what_cannot_be_treated(facts.sop_class_uid)
 
     def _pixels(
         self, source: Source, facts: Facts, session: _Session, approvals: Approvals
@@ -211,7 +212,8 @@ class Deidentifier:
         pseudonyms = self._pseudonyms_of(facts.patient_key)
         key = (
             *(facts.patient_key, pseudonyms.key_id),
-            *(syntax.uid, facts.encodings, facts.identifiers),
+            *(syntax.uid, facts.encodings),
+            *(facts.identifiers, facts.dates, facts.undecoded),
         )
         session = self._sessions.get(key)
         if session is None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from services.deid.errors import DeidRefusedError
+from services.deid.layout import Place
 from services.dicom.uids import sop_class_name
 
 IMAGE_TYPE: Final = 0x00080008
@@ -24,7 +25,20 @@ _DICOMDIR: Final = "1.2.840.10008.1.3.10"
 _DOCUMENTS: Final = ("Encapsulated",)
 _UNSEEN: Final = ("Raw Data", "Audio", "Video")
 _PICTURES: Final = ("Secondary Capture", "Ultrasound", "VL ", "Ophthalmic", "Dermoscopic")
+_OVERLAY_ROWS: Final = 0x0010
+_OVERLAY_DATA: Final = 0x3000
+_DRAWN_IN_BITS: Final = "an overlay lies in bits of the pixels that nothing here reads"
 _DRAWN: Final = frozenset({"SCREEN SAVE", "REPORT", "DOSE_INFO"})
+
+
+def refuse_directory(sop_class_uid: str) -> None:
+    """Refuse a DICOMDIR: it names whom it is about and points at bytes that change.
+
+    Raises:
+        DeidRefusedError: It is one.
+    """
+    if sop_class_uid == _DICOMDIR:
+        raise DeidRefusedError("DICOMDIR", "SOPClassUID", "a directory names what is beside it")
 
 
 def refuse_what_cannot_be_treated(sop_class_uid: str) -> None:
@@ -33,8 +47,7 @@ def refuse_what_cannot_be_treated(sop_class_uid: str) -> None:
     Raises:
         DeidRefusedError: It is one of them.
     """
-    if sop_class_uid == _DICOMDIR:
-        raise DeidRefusedError("DICOMDIR", "SOPClassUID", "a directory names what is beside it")
+    refuse_directory(sop_class_uid)
     name = f"{sop_class_name(sop_class_uid)} "
     if name == " ":
         raise DeidRefusedError("UNKNOWN_SOP_CLASS", "SOPClassUID", "not a class that is known")
@@ -44,6 +57,20 @@ def refuse_what_cannot_be_treated(sop_class_uid: str) -> None:
         )
     if any(part in name for part in _UNSEEN):
         raise DeidRefusedError("UNREADABLE_KIND", "SOPClassUID", "content of this kind is not read")
+
+
+def refuse_overlays_in_pixels(places: Iterable[Place]) -> None:
+    """Refuse an object whose overlay lies in unused bits of its pixels (retired, PS3.3 C.9.2).
+
+    Raises:
+        DeidRefusedError: It is one.
+    """
+    tags = {place.tag for place in places if 0x6000 <= place.tag >> 16 <= 0x60FF}
+    if any(
+        tag & 0xFFFF == _OVERLAY_ROWS and tag - _OVERLAY_ROWS + _OVERLAY_DATA not in tags
+        for tag in tags
+    ):
+        raise DeidRefusedError("OVERLAY_IN_PIXELS", "OverlayBitPosition", _DRAWN_IN_BITS)
 
 
 def pixels_may_identify(sop_class_uid: str, values: Mapping[int, str]) -> bool:

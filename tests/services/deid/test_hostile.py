@@ -216,3 +216,24 @@ def test_icons_overlays_curves_signatures_and_earlier_values_go(
         assert "DigitalSignaturesSequence" not in clean
         assert "MACParametersSequence" not in clean
         assert not [one for one in clean if one.tag.group in (0x5000, 0x6000)]
+
+
+def test_an_overlay_in_unused_bits_of_the_pixels_is_refused(ct: Dataset) -> None:
+    ct.add_new(0x60020010, "US", 16)
+    ct.add_new(0x60020102, "US", 15)
+
+    with pytest.raises(DeidRefusedError) as caught:
+        released(part10(ct))
+
+    assert caught.value.code == "OVERLAY_IN_PIXELS"
+
+
+def test_a_birth_date_that_differs_within_a_patient_is_sought_each_time(ct: Dataset) -> None:
+    deidentifier = Deidentifier(RESEARCH, Pseudonyms(KEY))
+    deidentifier.deidentify(part10(ct))
+    ct.PatientBirthDate, ct.ContentLabel = "19300313", "19300313"
+
+    with pytest.raises(DeidRefusedError) as caught:
+        deidentifier.deidentify(part10(ct))
+
+    assert caught.value.code == "IDENTIFIER_FOUND"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.uid import ExplicitVRLittleEndian
 
 from services.deid.deidentify import Deidentifier
 from services.deid.errors import DeidRefusedError
@@ -14,8 +15,9 @@ from services.deid.profile.options import options_of
 from services.deid.profile.treatment import Treatment
 from services.deid.pseudonyms import Pseudonyms
 from services.deid.rewrite import Step
+from services.dicom.part10 import file_meta
 from tests.services.deid.conftest import KEY
-from tests.support.instances import part10
+from tests.support.instances import encoded, part10
 
 Deidentified = Callable[..., Dataset]
 COMPREHENSIVE_SR = "1.2.840.10008.5.1.4.1.1.88.33"
@@ -290,3 +292,14 @@ def test_a_watcher_is_told_of_every_element_and_changes_nothing(report: Dataset)
     assert text.changed
     assert SECRET.encode() in bytes(text.before)
     assert not by_path[(0x00080016,)].changed
+
+
+def test_a_directory_is_refused_by_what_its_file_says_it_is() -> None:
+    listed = Dataset()
+    listed.FileSetID, listed.DirectoryRecordSequence = "ANYBODY", Sequence([])
+    file = file_meta("1.2.840.10008.1.3.10", "1.2.3", ExplicitVRLittleEndian) + encoded(listed)
+
+    with pytest.raises(DeidRefusedError) as caught:
+        Deidentifier(options_of("basic"), Pseudonyms(KEY)).deidentify(file)
+
+    assert caught.value.code == "DICOMDIR"
