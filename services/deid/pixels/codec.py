@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+import imagecodecs
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.encoders.base import get_encoder
 from pydicom.uid import (
+    HTJ2K,
+    JPEG2000,
     UID,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
     JPEG2000Lossless,
     JPEGLossless,
     JPEGLosslessSV1,
@@ -27,7 +32,13 @@ from services.deid.pixels.text import Frame
 WRITTEN: Final = frozenset({str(RLELossless), str(JPEGLSLossless), str(JPEG2000Lossless)})
 """Encapsulated transfer syntaxes for which there is an encoder that loses nothing."""
 LOSSLESS: Final = WRITTEN | {str(JPEGLossless), str(JPEGLosslessSV1)}
-_REVERSIBLE: Final = "YBR_RCT"
+_TRANSFORMED: Final = frozenset({"YBR_RCT", "YBR_ICT"})
+_DECODERS: Final[Mapping[str, Callable[[bytes], Frame]]] = {
+    **dict.fromkeys((str(JPEGLossless), str(JPEGLosslessSV1)), imagecodecs.jpegsof3_decode),
+    **dict.fromkeys((str(JPEG2000Lossless), str(JPEG2000)), imagecodecs.jpeg2k_decode),
+    **dict.fromkeys((str(HTJ2KLossless), str(HTJ2K)), imagecodecs.htj2k_decode),
+}
+"""Where pydicom has no decoder of its own, or one that knows fewer forms."""
 
 
 class NotEncodableError(Exception):
@@ -61,18 +72,28 @@ def decoded(encoded: bytes, image: Image) -> tuple[Frame, str]:
     Raises:
         DeidRefusedError: It cannot be decoded.
     """
-    data_set = _data_set(image)
-    data_set.PixelData = encapsulate([encoded])
-    data_set["PixelData"].VR = "OB"
     try:
-        decoder = get_decoder(UID(image.syntax.uid))
-        array, meta = decoder.as_array(data_set, index=0, raw=image.syntax.uid in LOSSLESS)
+        array, photometric = _decoded(encoded, image)
     # Native decoders fail in many ways on what strangers encoded; each means the same.
     except Exception:
         raise DeidRefusedError(UNREADABLE, "PixelData", "a frame cannot be decoded") from None
-    if array.shape != image.shape:
-        raise DeidRefusedError(UNREADABLE, "PixelData", "a frame is not of its stated size")
-    return np.array(array), str(meta["photometric_interpretation"])
+    if array.shape != image.shape or array.itemsize * 8 != image.allocated:
+        raise DeidRefusedError(UNREADABLE, "PixelData", "a frame is not of its stated form")
+    return np.array(array), photometric
+
+
+def _decoded(encoded: bytes, image: Image) -> tuple[Frame, str]:
+    decode = _DECODERS.get(image.syntax.uid)
+    if decode is not None:
+        # The reversible and the irreversible transform are undone by the decoder.
+        shown = "RGB" if image.photometric in _TRANSFORMED else image.photometric
+        return decode(encoded), shown
+    data_set = _data_set(image)
+    data_set.PixelData = encapsulate([encoded])
+    data_set["PixelData"].VR = "OB"
+    decoder = get_decoder(UID(image.syntax.uid))
+    array, meta = decoder.as_array(data_set, index=0, raw=image.syntax.uid in LOSSLESS)
+    return array, str(meta["photometric_interpretation"])
 
 
 def encoded(frame: Frame, photometric: str, image: Image) -> bytes:
@@ -83,21 +104,32 @@ def encoded(frame: Frame, photometric: str, image: Image) -> bytes:
     """
     if image.syntax.uid not in WRITTEN or not 8 <= image.allocated <= 16:
         raise NotEncodableError
-    data_set = _data_set(image)
-    if image.syntax.uid == JPEG2000Lossless and frame.ndim == 3:
-        # Stored RGB is told from RGB by way of the reversible transform by this alone.
-        data_set.PhotometricInterpretation = image.photometric
-    data_set.PlanarConfiguration = 0
-    data_set.PixelData = np.ascontiguousarray(frame).tobytes()
-    data_set.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.1")
     try:
-        result: bytes = get_encoder(UID(image.syntax.uid)).encode(data_set, index=0)
+        result = _encoded(np.ascontiguousarray(frame), image)
         again, now = decoded(result, image)
     except Exception:
         raise NotEncodableError from None
     if now != photometric or not np.array_equal(again, frame):
         raise NotEncodableError
     return result
+
+
+def _encoded(frame: Frame, image: Image) -> bytes:
+    if image.syntax.uid == JPEG2000Lossless:
+        stream = imagecodecs.jpeg2k_encode(
+            frame,
+            level=0,
+            codecformat="j2k",
+            reversible=True,
+            bitspersample=image.stored,
+            mct=image.photometric == "YBR_RCT",
+        )
+        return bytes(stream)
+    data_set = _data_set(image)
+    data_set.PlanarConfiguration = 0
+    data_set.PixelData = frame.tobytes()
+    data_set.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return get_encoder(UID(image.syntax.uid)).encode(data_set, index=0)
 
 
 def _data_set(image: Image) -> Dataset:

@@ -19,6 +19,7 @@ _SURE: Final = 0.8
 _SHORTEST: Final = 3
 _TOKEN: Final = re.compile(r"[^\W_]+(?:[.,]\d+)?")
 _MARKERS: Final = frozenset({"l", "r", "a", "p", "h", "f", "s", "i", "al", "ar", "pl", "pr", "lao"})
+_UNITS: Final = frozenset({"mm", "cm", "%", "hz", "db"})
 _SCALE: Final = re.compile(r"\d{1,3}([.,]\d{1,2})?(mm|cm|%|hz|db)?", re.ASCII)
 _ALIKE: Final = str.maketrans("01|!58426zg9q$", "oiiisbazbzqqqs")
 _MONTHS: Final = (
@@ -89,7 +90,8 @@ def _clinical(words: str, subject: Subject) -> bool:
 
 def _marking(words: str, _subject: Subject) -> bool:
     tokens = words.casefold().split()
-    return all(token in _MARKERS or _SCALE.fullmatch(token) for token in tokens)
+    fits = (token in _MARKERS | _UNITS or _SCALE.fullmatch(token) for token in tokens)
+    return bool(tokens) and all(fits)
 
 
 def _folded(text: str) -> str:
