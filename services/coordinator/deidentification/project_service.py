@@ -43,6 +43,9 @@ class DeidProjectService(pb_grpc.DeidProjectServiceServicer):
         before = await self._store.project(_project_id(request.project.project_id))
         if request.project.name not in ("", before.name):
             raise InvalidFieldError("project.name", "the name it has: a project keeps it")
+        if before.two_persons and not request.project.two_persons:
+            # Else whoever may change projects would not need the second person.
+            raise InvalidFieldError("project.two_persons", "stays once it is set")
         request.project.name = before.name
         project = await self._store.update(before.project_id, spec_from_proto(request.project))
         return pb.UpdateProjectResponse(project=project_to_proto(project))

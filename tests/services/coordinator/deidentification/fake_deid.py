@@ -44,6 +44,7 @@ class FakeDeid(pb_grpc.DeidentificationServiceServicer):
         compared: Comparisons that were asked for.
         before: Runs before each series; may wait or raise.
         forget: Outcomes that are left out of each answer.
+        spoil: Makes each outcome another than it should be.
         keyless: Whether keys are away.
     """
 
@@ -53,6 +54,7 @@ class FakeDeid(pb_grpc.DeidentificationServiceServicer):
     compared: list[pb.CompareInstanceRequest] = field(default_factory=list)
     before: Callable[[], Awaitable[None]] | None = None
     forget: int = 0
+    spoil: Callable[[pb.InstanceOutcome], None] | None = None
     keyless: bool = False
 
     async def DeidentifySeries(
@@ -67,6 +69,8 @@ class FakeDeid(pb_grpc.DeidentificationServiceServicer):
         version = request.key_versions.get(TAG, self.newest)
         outcomes = [self._outcome(request, one, version) for one in request.instances]
         for outcome in outcomes[self.forget :]:
+            if self.spoil is not None:
+                self.spoil(outcome)
             yield pb.DeidentifySeriesResponse(instance=outcome)
         yield pb.DeidentifySeriesResponse(outcome=_ended(request, outcomes, version))
 

@@ -233,6 +233,9 @@ async def test_a_project_is_summed_up_and_its_name_is_its_own(desk: Desk) -> Non
     assert await reason_of(missing) == "ERROR_REASON_DEID_PROJECT_NOT_FOUND"
 
     renamed = project_pb.Project(project_id=project_id, name="other", profile=RESEARCH)
+    alone = project_pb.Project(project_id=project_id, profile=RESEARCH, two_persons=False)
+    lessen = desk.projects.UpdateProject(project_pb.UpdateProjectRequest(project=alone))
+    assert await reason_of(lessen) == "ERROR_REASON_INVALID_FIELD"
     rename = desk.projects.UpdateProject(project_pb.UpdateProjectRequest(project=renamed))
     assert await reason_of(rename) == "ERROR_REASON_INVALID_FIELD"
     answer = await desk.projects.GetProject(project_pb.GetProjectRequest(project_id=project_id))

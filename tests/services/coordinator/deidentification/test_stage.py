@@ -8,6 +8,7 @@ import hashlib
 import pytest
 
 from heimdallr.archive.v1 import archive_service_pb2 as archive_pb
+from heimdallr.deid.v1 import deidentification_service_pb2 as deid_pb
 from heimdallr.deid.v1 import profile_pb2
 from heimdallr.deid.v1 import project_service_pb2 as project_pb
 from heimdallr.deid.v1 import review_service_pb2 as pb
@@ -176,6 +177,30 @@ async def test_an_answer_that_leaves_an_object_out_is_not_taken(desk: Desk) -> N
     assert held.reason.code == "INTERNAL"
     assert await desk.rows("SELECT FROM deidentification.object") == []
     assert await desk.rows("SELECT FROM crosswalk.link") == []
+
+
+async def test_an_answer_that_does_not_hold_together_is_not_taken(desk: Desk) -> None:
+    project_id = await desk.project()
+
+    def of_another_file(outcome: deid_pb.InstanceOutcome) -> None:
+        outcome.source_sha256 = "0" * 64
+
+    def released_and_found(outcome: deid_pb.InstanceOutcome) -> None:
+        outcome.findings.append(profile_pb2.Finding(code="IDENTIFIER_FOUND", rule="It is so."))
+
+    def held_for_nothing(outcome: deid_pb.InstanceOutcome) -> None:
+        outcome.ClearField("released")
+
+    async with desk.workshop.working():
+        study_id = await desk.workshop.begin(arrival())
+        await desk.workshop.settled(study_id)
+        for spoil in (of_another_file, released_and_found, held_for_nothing):
+            desk.deid.spoil = spoil
+            await desk.start(project_id, study_id)
+            held = stage_named(await desk.workshop.reaches(study_id, "STUDY_STATE_HELD"), STAGE)
+            assert held.reason.code == "INTERNAL"
+
+    assert await desk.rows("SELECT FROM deidentification.object") == []
 
 
 async def test_what_is_asked_while_it_runs_is_done_after_it(desk: Desk) -> None:

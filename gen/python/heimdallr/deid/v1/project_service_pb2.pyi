@@ -39,7 +39,9 @@ class Project(_message.Message):
     description: _builtins.str
     """What it is for."""
     two_persons: _builtins.bool
-    """Whether a second person must agree before a pseudonym is opened."""
+    """Whether a second person must agree before a pseudonym is opened. Stays
+    once it is set.
+    """
     @_builtins.property
     def profile(self) -> _profile_pb2.Profile:
         """What is taken out."""

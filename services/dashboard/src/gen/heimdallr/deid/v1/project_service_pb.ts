@@ -52,7 +52,8 @@ export type Project = Message<"heimdallr.deid.v1.Project"> & {
   profile?: Profile | undefined;
 
   /**
-   * Whether a second person must agree before a pseudonym is opened.
+   * Whether a second person must agree before a pseudonym is opened. Stays
+   * once it is set.
    *
    * @generated from field: bool two_persons = 5;
    */
