@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import psutil
 
-from scripts import bench_dicomweb
+from scripts import bench_deid, bench_dicomweb
 from services.dicom.phantoms.chest_ct import ChestCtPhantom
 from services.dicom.phantoms.series import PhantomStudy, write_series
 from tests.support.dcmtk import dcmtk_tool, storescu
@@ -191,6 +191,11 @@ def _dicomweb_rows() -> list[Row]:
     return [Row(*line) for line in bench_dicomweb.rows()]
 
 
+def _deid_rows() -> list[Row]:
+    _say("De-identification beside its peers")
+    return [Row(*line) for line in bench_deid.rows()]
+
+
 def _machine() -> str:
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     memory = psutil.virtual_memory().total / 2**30
@@ -224,7 +229,8 @@ def main() -> int:
     if dcmtk_tool("storescp") is None:
         _say("DCMTK is not installed: apt-get install dcmtk")
         return 1
-    rows = [*_stack_rows(), *_ingest_rows(), *_queue_rows(), *_search_rows(), *_dicomweb_rows()]
+    rows = [*_stack_rows(), *_ingest_rows(), *_queue_rows(), *_search_rows()]
+    rows += [*_dicomweb_rows(), *_deid_rows()]
     PAGE.write_text(_page(rows), encoding="utf-8")
     sys.stdout.write(_page(rows))
     return 0
