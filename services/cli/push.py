@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -34,6 +35,14 @@ class Verify(Enum):
     COMMITMENT = "commitment"
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    study: str
+    series: tuple[str, ...]
+    verify: Verify
+    released_only: bool
+
+
 _VERIFICATIONS: Final = {
     Verify.NONE: pb.VERIFICATION_UNSPECIFIED,
     Verify.COUNT: pb.VERIFICATION_COUNT,
@@ -52,58 +61,55 @@ def push(
     verify: Annotated[
         Verify, typer.Option(help="Make sure that it arrived; commitment needs DIMSE.")
     ] = Verify.NONE,
+    released_only: Annotated[
+        bool,
+        typer.Option(
+            "--released-only",
+            help="To a peer outside: send what is released although other instances are held.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Send a study to a peer by C-STORE or STOW-RS.
 
-    A peer outside gets nothing. Exit codes: 0 the peer has all, 1 it has not, 2 wrong usage,
-    3 nothing runs, 4 no such study or peer.
+    A peer outside gets the copies that its de-identification project released; without a project
+    it gets nothing, and neither does it while something of the study is held. Exit codes: 0 the
+    peer has all, 1 it has not, 2 wrong usage, 3 nothing runs, 4 no such study or peer.
     """
-    run(_push(data, study, peer, tuple(series or ()), web, verify, as_json=as_json))
+    wanted = _Wanted(study, tuple(series or ()), verify, released_only)
+    run(_push(data, wanted, peer, web, as_json=as_json))
 
 
 async def _push(
-    data: Path | None,
-    study: str,
-    name: str,
-    series: tuple[str, ...],
-    web: bool | None,
-    verify: Verify,
-    *,
-    as_json: bool,
+    data: Path | None, wanted: _Wanted, name: str, web: bool | None, *, as_json: bool
 ) -> int:
     async with mesh(data) as channel:
         peer = await get_peer(channel, name)
-        found = (await get_study(channel, study)).study.study_instance_uid
-        sent = await _send(channel, peer, found, series, verify, web=speaks_web(peer, web))
+        found = (await get_study(channel, wanted.study)).study.study_instance_uid
+        sent = await _send(channel, peer, found, wanted, web=speaks_web(peer, web))
     _print(sent, as_json=as_json)
     verified = sent["verified"] in (None, True)
     return 0 if sent["failed"] == 0 and sent["total"] and verified else EXIT_FAILED
 
 
 async def _send(
-    channel: MeshChannel,
-    peer: Peer,
-    study: str,
-    series: tuple[str, ...],
-    verify: Verify,
-    *,
-    web: bool,
+    channel: MeshChannel, peer: Peer, study: str, wanted: _Wanted, *, web: bool
 ) -> dict[str, Any]:
     what: dict[str, Any] = {
         "peer_id": peer.peer_id,
         "study_instance_uids": [study],
-        "series_instance_uids": series,
+        "series_instance_uids": wanted.series,
+        "released_only": wanted.released_only,
     }
     call: Any
     if web:
-        if verify is Verify.COMMITMENT:
+        if wanted.verify is Verify.COMMITMENT:
             raise typer.BadParameter("not by DICOMweb", param_hint="--verify commitment")
-        counted = verify is Verify.COUNT
+        counted = wanted.verify is Verify.COUNT
         request = web_pb.StoreInstancesRequest(**what, verify_count=counted)
         call = DicomWebClientServiceStub(channel).StoreInstances(request)
     else:
-        verification = _VERIFICATIONS[verify]
+        verification = _VERIFICATIONS[wanted.verify]
         call = DimseServiceStub(channel).StoreInstances(
             pb.StoreInstancesRequest(**what, verification=verification)
         )
@@ -115,7 +121,9 @@ async def _followed(call: Any, text: str, *, web: bool) -> dict[str, Any]:
     last: Any = None
     with bar(text) as shown:
         async for last in call:
-            shown.show(last.stored_count + last.failed_count, last.total_count)
+            # Nothing is sent before all of it is de-identified.
+            done = last.stored_count + last.failed_count
+            shown.show(done or last.deidentified_count, last.total_count or None)
             outcomes += [_outcome(item, web=web) for item in last.instances]
     verification = last.count if web else last.verification
     asked = last.HasField("count" if web else "verification")
@@ -123,6 +131,7 @@ async def _followed(call: Any, text: str, *, web: bool) -> dict[str, Any]:
         "total": last.total_count,
         "stored": last.stored_count,
         "failed": last.failed_count,
+        "held": last.held_count,
         "verified": verification.verified if asked else None,
         "verification": verification.text if asked else "",
         "outcomes": outcomes,
@@ -154,5 +163,7 @@ def _print(sent: dict[str, Any], *, as_json: bool) -> None:
     if sent["verification"]:
         style = "green" if sent["verified"] else "red"
         console.print(literal(sent["verification"]), style=style)
+    if sent["held"]:
+        console.print(f"{sent['held']} held by de-identification, not sent.", style="yellow")
     style = "green" if not sent["failed"] and sent["total"] else "red"
     console.print(f"{sent['stored']} of {sent['total']} stored.", style=style)

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.runtime.mesh_address import mtls_address
+from services.runtime.trust_zone import TrustZones
 
 EXIT_CONFIGURATION = 2
 _MAX_SOCKET_PATH = 107
@@ -30,6 +31,16 @@ def _checked_address(address: str) -> str:
     if not host or not port.isdecimal() or int(port) > 65535:
         raise ValueError("neither unix:/path nor host:port")
     return address
+
+
+def _zones(hosts: str) -> TrustZones:
+    return TrustZones(part for part in map(str.strip, hosts.split(",")) if part)
+
+
+def _checked_hosts(hosts: str) -> str:
+    """Accept hosts, addresses and networks with commas between."""
+    _zones(hosts)
+    return hosts
 
 
 Address = Annotated[str, Field(min_length=1), AfterValidator(_checked_address)]
@@ -53,6 +64,8 @@ class RuntimeSettings(BaseSettings):
         grace_s: Time that calls have to end in after SIGTERM.
         max_concurrent_calls: More calls than this at once are refused.
         metrics_listen: Where GET /metrics is answered: "unix:/path" or "host:port"; off if absent.
+        inside_hosts: Hosts, addresses and networks of models that lie inside, with commas between;
+            a model's address that is none of them is outside.
         otlp_endpoint: URL of an OTLP collector (gRPC) that traces go to; off if absent.
         otlp_share: Share of traces that is kept, 0 to 1.
     """
@@ -74,6 +87,12 @@ class RuntimeSettings(BaseSettings):
     metrics_listen: Address | None = None
     otlp_endpoint: str | None = Field(default=None, pattern=r"^https?://[^/\s]+$")
     otlp_share: float = Field(default=1.0, ge=0, le=1)
+    inside_hosts: Annotated[str, AfterValidator(_checked_hosts)] = ""
+
+    @property
+    def trust_zones(self) -> TrustZones:
+        """Tells which addresses of models lie inside."""
+        return _zones(self.inside_hosts)
 
 
 class SettingsError(Exception):
