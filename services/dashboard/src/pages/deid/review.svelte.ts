@@ -11,6 +11,8 @@ import {
 } from "../../gen/heimdallr/deid/v1/review_service_pb";
 
 const PAGE = 200;
+const LARGEST_PAGE = 1000;
+const AGAIN_MS = 2000;
 
 export class Review {
   series: Deidentification | null = $state.raw(null);
@@ -25,6 +27,7 @@ export class Review {
 
   #loading = new AbortController();
   #comparing = new AbortController();
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly service: Client<typeof DeidReviewService>,
@@ -51,6 +54,7 @@ export class Review {
       this.objects = pageToken === "" ? answer.objects : [...this.objects, ...answer.objects];
       this.nextToken = answer.nextPageToken;
       this.failure = null;
+      this.#follow();
     } catch (cause) {
       if (!isCancelled(cause)) this.failure = failureOf(cause);
     } finally {
@@ -87,12 +91,41 @@ export class Review {
   /** Decides an object and returns it as it stands. It keeps its place in the list. */
   async decide(instanceId: string, decision: Decision, reason: string): Promise<DeidentifiedObject | undefined> {
     const { object } = await this.service.decideObject({ deidentificationId: this.deidentificationId, instanceId, decision, reason });
-    if (object) this.objects = this.objects.map((one) => (one.instanceId === instanceId ? object : one));
+    if (object) this.#put([object]);
+    this.#follow();
     return object;
+  }
+
+  /** Asks again while something is made again; each object keeps its place in the list. */
+  #follow(): void {
+    clearTimeout(this.#timer);
+    if (this.objects.some(isMadeAgain)) this.#timer = setTimeout(() => void this.#refresh(this.#loading.signal), AGAIN_MS);
+  }
+
+  async #refresh(signal: AbortSignal): Promise<void> {
+    let pageToken = "";
+    try {
+      do {
+        const answer = await this.service.getDeidentification({ deidentificationId: this.deidentificationId, pageSize: LARGEST_PAGE, pageToken }, { signal });
+        this.series = answer.deidentification ?? null;
+        this.#put(answer.objects);
+        pageToken = answer.nextPageToken;
+      } while (pageToken !== "");
+      this.failure = null;
+    } catch (cause) {
+      if (!isCancelled(cause)) this.failure = failureOf(cause);
+    }
+    if (!signal.aborted) this.#follow();
+  }
+
+  #put(objects: readonly DeidentifiedObject[]): void {
+    const now = new Map(objects.map((one) => [one.instanceId, one]));
+    this.objects = this.objects.map((one) => now.get(one.instanceId) ?? one);
   }
 
   /** Ends what is under way. */
   stop(): void {
+    clearTimeout(this.#timer);
     this.#loading.abort();
     this.#comparing.abort();
   }
@@ -100,7 +133,12 @@ export class Review {
 
 /** Whether an object waits for a person. */
 export function waits(object: DeidentifiedObject): boolean {
-  return object.state === ObjectState.HELD;
+  return object.state === ObjectState.HELD && object.decidedBy === "";
+}
+
+/** Whether a person approved an object that is not made again yet. */
+export function isMadeAgain(object: DeidentifiedObject): boolean {
+  return object.state === ObjectState.HELD && object.decidedBy !== "";
 }
 
 /** The next object that waits after one, from the beginning again at the end. */

@@ -83,7 +83,7 @@ describe("a series under review", () => {
     await waitFor(() => expect(chosen()).toContain("Object 3"));
     await user.keyboard("a");
     await user.type(within(await screen.findByRole("dialog")).getByLabelText("Reason"), "clean{Tab}{Tab}{Enter}");
-    expect(await screen.findByText("Approved.")).toBeTruthy();
+    expect(await screen.findByText("Approved. It is made again.")).toBeTruthy();
     await waitFor(() => expect(chosen()).toContain("Object 1"));
   });
 
@@ -158,6 +158,19 @@ describe("a series under review", () => {
 
     expect(await screen.findByText("Rejected by ben: shows a face")).toBeTruthy();
     expect(screen.queryByRole("button", { name: /Object 1/ })).toBeNull();
+  });
+});
+
+describe("an object that was approved", () => {
+  it("is followed until it is made again, and is not offered a second time", async () => {
+    const desk = deskOf(makeObject(1, { decidedBy: "ana", decisionReason: "clean" }));
+    show(desk);
+    expect(await screen.findByRole("button", { name: /Object 1 Being made again/ })).toBeTruthy();
+    expect(screen.queryByRole("button", { name: /^Approve/ })).toBeNull();
+
+    desk.objects = [makeObject(1, { state: ObjectState.APPROVED, decidedBy: "ana", decisionReason: "clean" })];
+
+    expect(await screen.findByRole("button", { name: /Object 1 Approved/ }, { timeout: 10_000 })).toBeTruthy();
   });
 });
 
