@@ -27,7 +27,7 @@ from services.runtime.errors import BlobCorruptError, InvalidFieldError
 from services.runtime.local_blobs import LocalBlobs
 from services.runtime.workspaces import Workspaces
 
-MAX_INSTANCES: Final = 100_000
+MAX_INSTANCES: Final = 20_000  # what a message of 4 MiB holds
 CERTIFICATE_TYPE: Final = "application/json"
 _STEPS: Final = 100
 

@@ -19,6 +19,7 @@ from services.deid.key_ring import KeyRing
 from services.deid.service import DeidentificationService
 from services.deid.settings import DeidSettings
 from services.runtime.blob_messages import blob_from_proto, blob_to_proto
+from services.runtime.blobs import BlobStore
 from services.runtime.local_blobs import LocalBlobs
 from services.runtime.workspaces import Workspaces
 from tests.support.mesh import RunningServer, running_server
@@ -42,9 +43,15 @@ class DeidService:
 
     stub: pb_grpc.DeidentificationServiceAsyncStub
     server: RunningServer
-    blobs: LocalBlobs
+    blobs: BlobStore
     keys: Path
     work: Path
+
+    @property
+    def blob_folder(self) -> Path:
+        """Where the blobs lie."""
+        assert isinstance(self.blobs, LocalBlobs)
+        return self.blobs.folder
 
     def left(self) -> list[Path]:
         """Files and folders of calls that are still there."""
@@ -81,9 +88,11 @@ class DeidService:
 
 
 @asynccontextmanager
-async def running_deid(folder: Path, **changes: Any) -> AsyncIterator[DeidService]:
-    """Run the service in a folder."""
-    blobs = LocalBlobs(folder / "blobs", free_bytes=0)
+async def running_deid(
+    folder: Path, blobs: BlobStore | None = None, **changes: Any
+) -> AsyncIterator[DeidService]:
+    """Run the service in a folder, with a blob store in it unless another is given."""
+    blobs = blobs or LocalBlobs(folder / "blobs", free_bytes=0)
     settings = DeidSettings(
         keys_folder=folder / "keys/deid", work_folder=folder / "work", **changes
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import signal
 from collections.abc import Iterator
@@ -10,9 +11,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from obstore.store import MemoryStore
 from pydicom.dataset import Dataset
 
-from tests.support.deid_service import running_deid
+from heimdallr.deid.v1 import deidentification_service_pb2 as pb
+from services.runtime.object_blobs import ObjectBlobs
+from tests.support.deid_service import PROJECT, running_deid
 from tests.support.instances import ct_instance, part10
 from tests.support.interceptor_calls import eventually
 
@@ -70,15 +74,58 @@ async def test_a_process_that_hangs_is_ended_and_its_object_held(
         assert [one.HasField("released") for one in again] == [True, True]
 
 
+async def test_whatever_is_killed_no_object_is_half_written_and_the_next_call_finishes(
+    tmp_path: Path,
+) -> None:
+    files = [part10(ct_instance(size=256, seed=number)) for number in range(24)]
+    async with running_deid(tmp_path, processes=2) as deid:
+        sources = await deid.stored(*files)
+        await deid.series(sources[:2])
+        killed = 0
+        call = asyncio.create_task(deid.series(sources))
+        while not call.done() and killed < 6:
+            for worker in _workers():
+                worker.kill()
+                killed += 1
+            await asyncio.sleep(0.2)
+        first, _ = await call
+
+        again, outcome = await deid.series(sources)
+
+        assert killed > 0
+        codes = {finding.code for one in first for finding in one.findings}
+        assert codes <= {"PROCESS_DIED"}
+        assert outcome.released_count == len(files)
+        for path in deid.blob_folder.glob("??/*"):
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == path.name
+        released = [one.released for one in first if one.HasField("released")]
+        assert all(ref in [one.released for one in again] for ref in released)
+
+
+async def test_blobs_may_lie_in_an_object_store(tmp_path: Path, ct: Dataset) -> None:
+    async with running_deid(tmp_path, ObjectBlobs(MemoryStore()), processes=1) as deid:
+        sources = await deid.stored(part10(ct), b"no DICOM")
+
+        instances, _ = await deid.series(sources)
+        request = pb.CompareInstanceRequest(project_id=PROJECT, content=sources[0].content)
+        comparison = await deid.stub.CompareInstance(request)
+
+        assert [one.HasField("released") for one in instances] == [True, False]
+        released = await deid.read(instances[0].released)
+        assert b"KANARIENVOGEL" not in released
+        assert comparison.changes
+        assert deid.left() == []
+
+
 async def test_a_call_that_is_cancelled_leaves_nothing_and_stops_its_work(
     tmp_path: Path, stopped: list[psutil.Process]
 ) -> None:
     async with running_deid(tmp_path, processes=1) as deid:
         files = [part10(ct_instance(size=16, seed=number)) for number in range(8)]
         sources = await deid.stored(*files)
-        before = sorted(deid.blobs.folder.glob("??/*"))
+        before = sorted(deid.blob_folder.glob("??/*"))
         await deid.series(sources[:1])
-        after_one = sorted(deid.blobs.folder.glob("??/*"))
+        after_one = sorted(deid.blob_folder.glob("??/*"))
         [worker] = _workers()
         stopped.append(worker)
         worker.suspend()
@@ -92,4 +139,4 @@ async def test_a_call_that_is_cancelled_leaves_nothing_and_stops_its_work(
 
         assert len(after_one) == len(before) + 2  # the object and its certificate
         assert all(one.HasField("released") for one in again)
-        assert not list((deid.blobs.folder / "incoming").iterdir())
+        assert not list((deid.blob_folder / "incoming").iterdir())

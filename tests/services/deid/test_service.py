@@ -12,6 +12,7 @@ import pytest_asyncio
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
+from heimdallr.access.v1.audit_action_pb2 import AuditAction
 from heimdallr.deid.v1 import deidentification_service_pb2 as pb
 from heimdallr.deid.v1 import profile_pb2
 from services.deid.certificate import public_key_text, signing_key, verified
@@ -51,7 +52,7 @@ async def test_a_series_is_deidentified_from_blob_store_to_blob_store(
 
 
 async def test_an_object_is_held_with_its_reason_and_the_others_are_released(
-    deid: DeidService, ct: Dataset
+    deid: DeidService, ct: Dataset, capfd: pytest.CaptureFixture[str]
 ) -> None:
     good = part10(ct)
     ct.SOPClassUID = UID("1.2.3.4.5")
@@ -64,6 +65,12 @@ async def test_an_object_is_held_with_its_reason_and_the_others_are_released(
     assert [finding.code for finding in instances[2].findings] == ["INVALID_DICOM"]
     assert all(one.findings and one.findings[0].rule for one in instances[1:])
     assert (outcome.released_count, outcome.held_count) == (1, 3)
+    logged = "".join(capfd.readouterr())
+    assert "DeidentifySeries" in logged
+    assert "KANARIEN" not in logged
+    assert "MRN-7719034" not in logged
+    assert ct.SOPInstanceUID not in logged
+    assert deid.server.trail.entries[-1].action == AuditAction.AUDIT_ACTION_DEIDENTIFY
 
 
 async def test_the_same_series_twice_gives_the_same_bytes(deid: DeidService, ct: Dataset) -> None:
@@ -230,7 +237,7 @@ async def test_a_blob_that_is_absent_or_damaged_ends_the_call(
     absent = pb.SourceInstance()
     absent.CopyFrom(good)
     absent.content.sha256 = "0" * 64
-    damaged_file = deid.blobs.folder / other.content.sha256[:2] / other.content.sha256
+    damaged_file = deid.blob_folder / other.content.sha256[:2] / other.content.sha256
     damaged_file.write_bytes(part10(ct))
 
     with pytest.raises(ServiceCallError) as missing, typed_errors():

@@ -97,7 +97,7 @@ async def test_objects_come_back_in_order_with_a_certificate_over_all(
     before, after = (pydicom.dcmread(BytesIO(one)) for one in (large, answers.files["large"]))
     assert after.PixelData == before.PixelData
     assert deid.left() == []
-    assert list(deid.blobs.folder.glob("??/*")) == []
+    assert list(deid.blob_folder.glob("??/*")) == []
 
 
 async def test_a_caller_may_wait_for_each_answer_before_the_next_object(

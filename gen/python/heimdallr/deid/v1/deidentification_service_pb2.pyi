@@ -217,7 +217,7 @@ class DeidentifySeriesRequest(_message.Message):
 
     @_builtins.property
     def instances(self) -> _containers.RepeatedCompositeFieldContainer[Global___SourceInstance]:
-        """The objects, of one series, 1 to 100,000."""
+        """The objects, of one series, 1 to 20,000; a longer series takes more calls."""
 
     @_builtins.property
     def key_versions(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:

@@ -168,7 +168,7 @@ export type DeidentifySeriesRequest = Message<"heimdallr.deid.v1.DeidentifySerie
   profile?: Profile | undefined;
 
   /**
-   * The objects, of one series, 1 to 100,000.
+   * The objects, of one series, 1 to 20,000; a longer series takes more calls.
    *
    * @generated from field: repeated heimdallr.deid.v1.SourceInstance instances = 4;
    */
