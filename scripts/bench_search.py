@@ -3,7 +3,7 @@
 Every search goes through gRPC: the archive's servicer, its statements, and back as messages. Beside
 the time that passed stands the processor time of the database, which a busy machine changes less.
 
-``python -m scripts.bench_search [--json] [--samples COUNT] [--best-of TRIES] [SIZE ...]``
+``python -m scripts.bench_search [--json | --write] [--samples COUNT] [--best-of TRIES] [SIZE ...]``
 """
 
 from __future__ import annotations
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 _SIZES: Final = (10_000, 100_000, 1_000_000)
 _FILL: Final = parse_queries(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
 _CHUNK: Final = 50_000
+_PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "search.md"
+_BEGIN: Final = "<!-- measured by scripts/bench_search.py -->"
+_END: Final = "<!-- end of what was measured -->"
 _INDEXES: Final = """
 SELECT indexdef FROM pg_indexes WHERE schemaname = 'archive'
   AND tablename IN ('patient', 'study', 'series', 'instance') AND indexname !~ '_(pkey|key)$'
@@ -254,6 +257,28 @@ def _table(found: Mapping[int, Mapping[str, Figures]]) -> str:
     return "\n".join(lines)
 
 
+def _measured_text(table: str, samples: int, best_of: int) -> str:
+    tries = f", the best of {best_of} tries each" if best_of > 1 else ""
+    return (
+        "Milliseconds that a caller waits: the median, the 95th percentile, and in brackets the\n"
+        f"95th percentile of the database's processor time; {samples} searches of each kind{tries}.\n\n"
+        f"{table}\n"
+    )
+
+
+def _write(page: Path, text: str) -> None:
+    """Put what was measured between the marks of a page.
+
+    Raises:
+        ValueError: The page has no such marks.
+    """
+    before, begin, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not end:
+        raise ValueError("the page has no place for what was measured")
+    page.write_text(f"{before}{begin}\n{text}{end}{after}", encoding="utf-8")
+
+
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -265,6 +290,7 @@ def main() -> int:
         "--best-of", type=int, default=1, help="tries of each, on a machine that is not quiet"
     )
     parser.add_argument("--json", action="store_true", help="print JSON, not a table")
+    parser.add_argument("--write", action="store_true", help="put the table in docs/search.md")
     asked = parser.parse_args()
     configure_logs("ERROR", "bench")
     found: dict[int, dict[str, Figures]] = {}
@@ -277,6 +303,8 @@ def main() -> int:
         sys.stdout.write(json.dumps(plain, indent=2) + "\n")
     else:
         sys.stdout.write(_table(found) + "\n")
+    if asked.write:
+        _write(_PAGE, _measured_text(_table(found), asked.samples, asked.best_of))
     return 0
 
 
