@@ -39,21 +39,6 @@ def stopped() -> Iterator[list[psutil.Process]]:
             os.kill(process.pid, signal.SIGKILL)
 
 
-async def test_a_process_that_was_killed_is_replaced_and_its_object_tried_again(
-    tmp_path: Path, ct: Dataset
-) -> None:
-    async with running_deid(tmp_path, processes=1) as deid:
-        sources = await deid.stored(part10(ct))
-        await deid.series(sources)
-        [worker] = _workers()
-        worker.kill()
-
-        instances, _ = await deid.series(sources)
-
-        assert instances[0].HasField("released")
-        assert _workers() != [worker]
-
-
 @pytest.mark.soak  # it takes as long as an object may
 async def test_a_process_that_hangs_is_ended_and_its_object_held(
     tmp_path: Path, ct: Dataset, stopped: list[psutil.Process]
