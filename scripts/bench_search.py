@@ -261,7 +261,8 @@ def _measured_text(table: str, samples: int, best_of: int) -> str:
     tries = f", the best of {best_of} tries each" if best_of > 1 else ""
     return (
         "Milliseconds that a caller waits: the median, the 95th percentile, and in brackets the\n"
-        f"95th percentile of the database's processor time; {samples} searches of each kind{tries}.\n\n"
+        f"95th percentile of the database's processor time; {samples} searches of each"
+        f" kind{tries}.\n\n"
         f"{table}\n"
     )
 
