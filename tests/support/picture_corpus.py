@@ -7,7 +7,6 @@ nothing of the tool. Names, numbers and dates are made up; backgrounds are phant
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -119,18 +118,17 @@ class Picture:
     background: str
 
 
-def pictures(count: int = FRAMES, seed: int = 5, *, clean: bool = False) -> Iterator[Picture]:
-    """Yield pictures, the same ones for the same seed.
+def picture(number: int, seed: int = 5, *, clean: bool = False) -> Picture:
+    """Return a picture, the same one each time.
 
     Args:
-        count: How many.
+        number: Which, from 0.
         seed: Of the choices.
         clean: Draw nothing.
     """
     names = sorted(BACKGROUNDS)
-    for number in range(count):
-        chance = random.Random(f"{seed}/{number}/{clean}")  # noqa: S311 -- the same each time
-        yield _picture(chance, names[number % len(names)], KINDS[number // 5 % 4], clean)
+    chance = random.Random(f"{seed}/{number}/{clean}")  # noqa: S311 -- the same each time
+    return _picture(chance, names[number % len(names)], KINDS[number // 5 % 4], clean)
 
 
 @lru_cache(maxsize=64)

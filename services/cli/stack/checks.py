@@ -21,10 +21,12 @@ from services.cli.stack.postgres import server_version, wheel_programs
 from services.cli.stack.runtime_folder import choose_runtime_folder
 from services.cli.stack.settings import StackSettings
 from services.cli.stack.triton import SHARED_MEMORY, model_repository, server_folder, triton_env
+from services.deid.pixels.engine import engine_name
 
 _GIB: Final = 1024**3
 _LEAST_DISK_BYTES: Final = 5 * _GIB
 _LEAST_SHARED_MEMORY_BYTES: Final = _GIB // 2
+_TEXT_READER: Final = "rapidocr-onnxruntime==1.4.4"
 _TRITON_HOWTO: Final = (
     "python3.11 -m venv .venv-triton && "
     ".venv-triton/bin/pip install nvidia-pytriton==0.7.0 'numpy<2' scipy"
@@ -65,6 +67,7 @@ def run_checks(settings: StackSettings, stack_runs: bool) -> Iterator[Check]:
     yield _models()
     yield _part("dcm2niix", _module("dcm2niix"), "pip install dcm2niix==1.0.20260724")
     yield _part("typst", _module("typst"), "pip install typst==0.15.2")
+    yield _text_reader()
     yield _disk(settings.data)
     yield _shared_memory()
     yield _sockets(settings.data)
@@ -73,6 +76,12 @@ def run_checks(settings: StackSettings, stack_runs: bool) -> Iterator[Check]:
         yield _port("dicom port", settings.dicom_address, settings.dicom_port, "--dicom-port")
     yield _tool("dcmtk", "storescu", "apt-get install dcmtk (only to send from the command line)")
     yield _tool("node", "node", "install Node.js 20 (only to build the dashboard)")
+
+
+def _text_reader() -> Check:
+    name = engine_name()
+    howto = "" if name else f"pip install {_TEXT_READER} (without it pixels are not released)"
+    return Check("text reader", bool(name), name or "not installed", howto, required=False)
 
 
 def _platform() -> Iterator[Check]:

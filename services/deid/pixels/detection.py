@@ -23,7 +23,7 @@ Network = Callable[[NDArray[np.float32]], Likelihood]
 _TILE: Final = 1024
 _OVERLAP: Final = 160
 _ENLARGED: Final = 1.44
-_LARGEST_ENLARGED: Final = 800
+_LARGEST_ENLARGED: Final = 700
 _WHOLE: Final = 768
 _STEP: Final = 32
 _LIKELY: Final = 0.3
@@ -83,6 +83,8 @@ def _likelihood(picture: Picture, scale: float, network: Network) -> Likelihood:
     for rows in _tiles(height):
         for columns in _tiles(width):
             tile = scaled[rows, columns] / np.float32(127.5) - np.float32(1)
+            if np.ptp(tile) == 0:
+                continue  # mostly what was blanked
             seen = whole[rows, columns]
             np.maximum(seen, _of_tile(tile, network), out=seen)
     return whole
