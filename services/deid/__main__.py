@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import grpc
 
 from heimdallr.deid.v1 import deidentification_service_pb2_grpc as pb_grpc
 from heimdallr.deid.v1 import outbound_service_pb2_grpc
 from services.deid.key_ring import KeyRing
+from services.deid.outbound.image_release import Pictures
 from services.deid.outbound.service import OutboundService
+from services.deid.processes import Processes
 from services.deid.service import DeidentificationService
 from services.deid.settings import DeidSettings
 from services.runtime.blobs import open_blobs
@@ -25,15 +29,19 @@ async def main() -> None:
     workspaces = Workspaces(settings.work_folder)
     keys = KeyRing(settings.keys_folder)
     service = DeidentificationService(blobs, workspaces, keys, settings)
+    limits = replace(settings.limits, processes=1)
+    pictures = Pictures(blobs, workspaces, Processes(limits, settings.work_folder))
+    outbound = OutboundService(pictures)
 
     def add(server: grpc.aio.Server) -> None:
         pb_grpc.add_DeidentificationServiceServicer_to_server(service, server)
-        outbound_service_pb2_grpc.add_OutboundServiceServicer_to_server(OutboundService(), server)
+        outbound_service_pb2_grpc.add_OutboundServiceServicer_to_server(outbound, server)
 
     try:
         await serve(runtime, add)
     finally:
         await service.close()
+        await pictures.close()
         workspaces.close()
 
 

@@ -72,7 +72,7 @@ class Review:
         return pb.StartDeidentificationResponse()
 
 
-def state(name: str, **counts: int) -> pb.ListReleasedResponse:
+def state(name: str, **counts: Any) -> pb.ListReleasedResponse:
     return pb.ListReleasedResponse(state=pb.ReleaseState.Value(f"RELEASE_STATE_{name}"), **counts)
 
 
@@ -103,9 +103,10 @@ class House:
             series_instance_uid=generate_uid(),
             **made,
         )
-        self.review: Any = Review(list(states), [self.released])
+        self.review = Review(list(states), [self.released])
+        review: Any = self.review
         nobody: Any = None
-        return Releases(self.review, StoredInstances(blobs, nobody, nobody), timeout_s=0.3)
+        return Releases(review, StoredInstances(blobs, nobody, nobody), timeout_s=0.3)
 
     def __post_init__(self) -> None:
         ref = BlobRef(hashlib.sha256(b"original").hexdigest(), 8, DICOM)

@@ -189,7 +189,7 @@ def _dicom(person: Person) -> str:
 
 
 def _misread(text: str) -> str:
-    return text.translate(str.maketrans({"^": "4", "o": "0", "l": "1", "S": "5"}))
+    return text.translate(str.maketrans("^olS", "4015"))
 
 
 def _hidden(text: str) -> str:
