@@ -61,7 +61,9 @@ _RETRIEVAL = """\
 | A702 | nothing could be sent |
 | A801 | the destination is not registered as one |
 | A900 | the identifier does not fit its SOP class |
-| 0124 | the caller, or the destination, is not inside |
+| 0124 | the caller is not inside, or the destination outside and without a project |
+| C001 | the destination is outside and its copies are being made: to be asked again |
+| C002 | the destination is outside and de-identification held instances |
 | FE00 | cancelled |
 
 An instance goes out as it is stored if the receiver takes that, else in Explicit or Implicit VR

@@ -217,7 +217,7 @@ async def test_why_a_picture_stays_is_typed(
         said: dict[str, Any]
 
         async def chunks(self) -> AsyncIterator[bytes]:
-            for chunk in ():
+            for chunk in tuple[bytes, ...]():
                 yield chunk
 
     class Holding:
