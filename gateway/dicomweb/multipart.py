@@ -136,8 +136,9 @@ class MultipartParser:
             self._state = _State.EPILOGUE
             return
         line = self._buffer.find(b"\r\n")
-        rest = self._buffer[: line if line >= 0 else 2].strip(_LINE_SPACE)
-        if rest and rest != b"\r" and rest != b"-":
+        # What has come so far may end in the middle of a line end, or of "--".
+        come = self._buffer[:line] if line >= 0 else self._buffer.removesuffix(b"\r")
+        if come.strip(_LINE_SPACE) and not (line < 0 and self._buffer == b"-"):
             raise MultipartError("something other than a line end after a delimiter")
         if line < 0:
             if len(self._buffer) > self.bounds.header_bytes:

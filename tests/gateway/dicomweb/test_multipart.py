@@ -35,6 +35,13 @@ def parsed(body: bytes, size: int = 1 << 20, bounds: Bounds | None = None) -> li
     return parts
 
 
+@pytest.mark.parametrize("after", [b"\r\r\n", b"-\r\n", b" -\r\n", b"\r \r\n", b"x\r\n"])
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 1000])
+def test_a_delimiter_ends_its_line_however_the_body_is_cut(after: bytes, size: int) -> None:
+    with pytest.raises(MultipartError):
+        parsed(b"--b" + after + b"\r\n1\r\n--b--", size)
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 11, 1000])
 def test_parts_are_the_same_however_the_body_is_cut(size: int) -> None:
     assert parsed(BODY, size) == [b"first\r\n--\r\n--xb", b"", b"\r\nthird\r"]
