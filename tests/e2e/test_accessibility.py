@@ -118,6 +118,24 @@ def test_the_peers_and_the_form_of_a_new_one(inside: Visitor) -> None:
     assert_accessible(inside)
 
 
+def test_projects_of_de_identification_and_the_form_of_a_new_one(inside: Visitor) -> None:
+    open_page(inside, "/deidentification")
+    expect(inside.page.get_by_text("No projects yet")).to_be_visible()
+    assert_accessible(inside)
+
+    inside.page.get_by_role("button", name="Add a project").click()
+    expect(inside.page.get_by_label("Retain UIDs")).to_be_visible()
+
+    assert_accessible(inside)
+
+
+def test_re_identification(inside: Visitor) -> None:
+    open_page(inside, "/deidentification/crosswalk")
+    expect(inside.page.get_by_text("Nobody has asked yet")).to_be_visible()
+
+    assert_accessible(inside)
+
+
 def test_the_settings(inside: Visitor) -> None:
     open_page(inside, "/settings")
     expect(inside.page.get_by_role("button", name="Change password")).to_be_visible()

@@ -111,7 +111,9 @@ export class Desk {
           this.asked.push(`decide ${decision} ${reason}`);
           const state = decision === Decision.APPROVE ? ObjectState.APPROVED : ObjectState.REJECTED;
           const found = this.objects.find((one) => one.instanceId === instanceId);
-          return { object: { ...makeObject(found?.instanceNumber ?? 0), instanceId, state, decidedBy: "ana", decisionReason: reason } };
+          const object = makeObject(found?.instanceNumber ?? 0, { state, decidedBy: "ana", decisionReason: reason });
+          this.objects = this.objects.map((one) => (one.instanceId === instanceId ? object : one));
+          return { object };
         },
         addRule: ({ projectId, rule }) => {
           this.asked.push(`rule ${projectId} ${rule?.tag} ${rule?.action} ${rule?.reason}`);

@@ -13,6 +13,7 @@ import {
 const PAGE = 200;
 const LARGEST_PAGE = 1000;
 const AGAIN_MS = 2000;
+const SOON_MS = 200;
 
 export class Review {
   series: Deidentification | null = $state.raw(null);
@@ -88,11 +89,12 @@ export class Review {
     this.revealed = true;
   }
 
-  /** Decides an object and returns it as it stands. It keeps its place in the list. */
+  /** Decides an object and returns it as it stands. It keeps its place in the list; counts follow. */
   async decide(instanceId: string, decision: Decision, reason: string): Promise<DeidentifiedObject | undefined> {
+    clearTimeout(this.#timer);
     const { object } = await this.service.decideObject({ deidentificationId: this.deidentificationId, instanceId, decision, reason });
     if (object) this.#put([object]);
-    this.#follow();
+    this.#timer = setTimeout(() => void this.#refresh(this.#loading.signal), SOON_MS);
     return object;
   }
 
