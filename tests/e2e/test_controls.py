@@ -44,7 +44,14 @@ def study(browser: Browser, stack: RunningStack, tmp_path_factory: pytest.TempPa
 
 @pytest.mark.parametrize(
     ("page", "least"),
-    [("worklist", 18), ("study", 40), ("status", 8), ("settings", 12), ("peers", 12), ("deidentification", 20)],
+    [
+        ("worklist", 18),
+        ("study", 40),
+        ("status", 8),
+        ("settings", 12),
+        ("peers", 12),
+        ("deidentification", 20),
+    ],
 )
 def test_every_enabled_control_has_an_effect(
     page: str, least: int, visitor: Visitor, study: str, figure: Callable[[str], None]
