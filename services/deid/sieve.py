@@ -45,7 +45,10 @@ class Sieve:
         if not self._known:
             return
         for offset in self._offsets:
-            words = np.frombuffer(data, "<u4", max(0, len(data) - offset) // WORD_BYTES, offset)
+            count = (len(data) - offset) // WORD_BYTES
+            if count <= 0:
+                return
+            words = np.frombuffer(data, "<u4", count, offset)
             for begin in range(0, len(words), _BLOCK_WORDS):
                 block = words[begin : begin + _BLOCK_WORDS]
                 for place in np.flatnonzero(self._table.take(_hashed(block))).tolist():
