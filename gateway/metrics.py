@@ -60,6 +60,11 @@ from_zero(INSTANCES, ("stored", "refused", "failed"))
 
 _SUCCESS: Final = 0x0000
 _OUT_OF_RESOURCES: Final = 0xA700
+_REFUSED: Final = INSTANCES.labels("refused")
+_OUTCOMES: Final = {
+    _SUCCESS: INSTANCES.labels("stored"),
+    _OUT_OF_RESOURCES: INSTANCES.labels("failed"),
+}
 
 
 class FilledJournal(Protocol):
@@ -97,8 +102,7 @@ def count_association(rule: str) -> None:
 
 def count_instance(status: int) -> None:
     """Count an instance by the status that its sender got (PS3.4 Table B.2-1)."""
-    outcomes = {_SUCCESS: "stored", _OUT_OF_RESOURCES: "failed"}
-    INSTANCES.labels(outcomes.get(status, "refused")).inc()
+    _OUTCOMES.get(status, _REFUSED).inc()
 
 
 def gateway_gather(journal: FilledJournal, intake: Connected) -> Gather:

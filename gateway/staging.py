@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import mmap
-from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
+from gateway.hop import Hop
 from gateway.quarantine import Quarantine
 from gateway.refusal import RefusalKind, RefusedError
 from services.dicom.attributes import (
@@ -33,8 +32,6 @@ _BUFFER_BYTES: Final = _SPILL_BYTES + (256 << 10)
 _SPARE_BUFFERS: Final = 16
 _EAGER_BYTES: Final = 96 << 10
 """So much holds most headers."""
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +105,8 @@ class Incoming:
         self._buffer = spare.pop() if spare else bytearray(_BUFFER_BYTES)
         self._view = memoryview(self._buffer)
         self._used = 0
-        self._hash = hashlib.sha256(file.meta)
-        self._eager = eager
-        self._beginning: asyncio.Future[None] | None = None
+        self._hashes = self._eager = eager
+        self._beginning: Hop[None] | None = None
         self._begun = 0
 
     @property
@@ -120,7 +116,8 @@ class Incoming:
 
     def add(self, fragment: memoryview) -> None:
         """Append a fragment, which is copied."""
-        self._hash.update(fragment)
+        if self._hashes:
+            self._file.hash.update(fragment)
         used, self._used = self._used, self._used + len(fragment)
         if self._used > len(self._buffer):
             self._buffer = bytearray(self._view[:used]) + bytes(self._used)
@@ -137,7 +134,8 @@ class Incoming:
         """
         await self._has_begun()
         held, self._used, self._begun = self._view[self._begun : self._used], 0, 0
-        await self._run(lambda: self._file.spill(held))
+        hashed = self._hashes
+        await Hop(self._executor, lambda: self._file.spill(held, hashed=hashed)).end()
 
     async def commit(self, *, flush: bool = True) -> StagedInstance:
         """Check the instance and make it durable.
@@ -151,42 +149,30 @@ class Incoming:
             OSError: The disk failed; nothing of the instance is kept.
         """
         await self._has_begun()
-        held, begun = self._view[: self._used], self._begun
-        sha256 = self._hash.hexdigest()
-        return await self._run(lambda: self._file.commit(held, begun, sha256, flush=flush))
+        held, begun, hashed = self._view[: self._used], self._begun, self._hashes
+
+        def work() -> StagedInstance:
+            return self._file.commit(held, begun, hashed=hashed, flush=flush)
+
+        return await Hop(self._executor, work).end()
 
     async def close(self) -> None:
         """Drop what was not committed."""
         with suppress(OSError, StorageFullError):
             await self._has_begun()
         if self._file.is_open:
-            await self._run(self._file.close)
+            await Hop(self._executor, self._file.close).end()
         if len(self._spare) < _SPARE_BUFFERS and len(self._buffer) == _BUFFER_BYTES:
             self._spare.append(self._buffer)
 
     def _begin(self) -> None:
         held, self._begun, self._eager = self._view[: self._used], self._used, False
-        loop = asyncio.get_running_loop()
-        self._beginning = loop.run_in_executor(self._executor, self._file.begin, held)
+        self._beginning = Hop(self._executor, lambda: self._file.begin(held))
 
     async def _has_begun(self) -> None:
         beginning, self._beginning = self._beginning, None
-        if beginning is None:
-            return
-        try:
-            await asyncio.shield(beginning)
-        except asyncio.CancelledError:
-            await asyncio.wait([beginning])
-            raise
-
-    async def _run(self, work: Callable[[], _T]) -> _T:
-        future = asyncio.get_running_loop().run_in_executor(self._executor, work)
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            # The thread goes on; wait for it so that `close` does not pull its file away.
-            await asyncio.wait([future])
-            raise
+        if beginning is not None:
+            await beginning.end()
 
 
 class _File:
@@ -199,6 +185,7 @@ class _File:
         self.meta = file_meta(
             announced.sop_class_uid, announced.sop_instance_uid, announced.transfer_syntax_uid
         )
+        self.hash = hashlib.sha256(self.meta)
         self._staged: StagedFile | None = None
         self._ahead: ReadAhead | None = None
         self._spilled = False
@@ -220,12 +207,17 @@ class _File:
         self.write(beginning)
         self._ahead = read_ahead(beginning, self._announced.transfer_syntax_uid)
 
-    def spill(self, data: memoryview) -> None:
+    def spill(self, data: memoryview, *, hashed: bool) -> None:
+        if not hashed:
+            self.hash.update(data)
         self.write(data)
         self._spilled = True
 
-    def commit(self, held: memoryview, begun: int, sha256: str, *, flush: bool) -> StagedInstance:
+    def commit(self, held: memoryview, begun: int, *, hashed: bool, flush: bool) -> StagedInstance:
         """Take the rest of what is held, of which the first `begun` bytes are written."""
+        if not hashed:
+            self.hash.update(held)
+        sha256 = self.hash.hexdigest()
         # What came in one piece is checked before it is all written.
         if self._spilled:
             staged = self.write(held)

@@ -31,6 +31,8 @@ class Connection(asyncio.BufferedProtocol):
         self._start = self._end = 0
         self._wanted = 0
         self._waiter: asyncio.Future[None] | None = None
+        self._deadline = self._watched = 0.0
+        self._watch: asyncio.TimerHandle | None = None
         self._drained: asyncio.Future[None] | None = None
         self._gone = self._paused = self._discarding = False
         self._opened = opened
@@ -68,6 +70,9 @@ class Connection(asyncio.BufferedProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See ``asyncio.BaseProtocol``."""
         self._lose()
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
         self._lost(self)
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
@@ -105,6 +110,10 @@ class Connection(asyncio.BufferedProtocol):
         """
         if self._end - self._start < count:
             await self._fill(count, timeout_s)
+        return self.take(count)
+
+    def take(self, count: int) -> memoryview:
+        """Return the next bytes, of those that are here; valid until the next read."""
         start = self._start
         self._start += count
         return self._view[start : self._start]
@@ -157,12 +166,26 @@ class Connection(asyncio.BufferedProtocol):
         self._resume()
         loop = asyncio.get_running_loop()
         self._wanted, self._waiter = count, loop.create_future()
-        timer = loop.call_later(timeout_s, self._wake, PeerSilentError())
+        self._deadline = loop.time() + timeout_s
+        if self._watch is None or self._watched > self._deadline:
+            self._look(loop)
         try:
             await self._waiter
         finally:
-            timer.cancel()
             self._wanted, self._waiter = 0, None
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look at the deadline once it is there; most reads are over long before and move it."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        if self._waiter is None or self._gone:
+            return
+        if loop.time() >= self._deadline:
+            self._wake(PeerSilentError())
+        else:
+            self._watched = self._deadline
+            self._watch = loop.call_at(self._watched, self._look, loop)
 
     def _compact(self, count: int) -> None:
         """Make room for a read; views given before are invalid from here on."""
@@ -170,7 +193,7 @@ class Connection(asyncio.BufferedProtocol):
         if held == 0:
             self._start = self._end = 0
         elif self._start + count > len(self._buffer):
-            self._view[:held] = bytes(self._view[self._start : self._end])
+            self._view[:held] = self._view[self._start : self._end]
             self._start, self._end = 0, held
 
     def _wake(self, error: Exception | None) -> None:

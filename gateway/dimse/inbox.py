@@ -109,18 +109,22 @@ class Inbox:
 
     async def _data_pdu(self, idle_timeout_s: float | None) -> memoryview:
         idle_s = idle_timeout_s or self._limits.idle_timeout_s
-        header = await self._connection.read(pdu.HEADER_BYTES, idle_s)
+        connection = self._connection
+        if connection.buffered_bytes >= pdu.HEADER_BYTES:
+            header = connection.take(pdu.HEADER_BYTES)
+        else:
+            header = await connection.read(pdu.HEADER_BYTES, idle_s)
         kind, length = pdu.decode_header(header)
         if kind == pdu.DATA_TF:
             if length > self._limits.max_pdu_length + _TOLERANCE_BYTES:
                 raise ProtocolError("PDU_TOO_LONG", pdu.INVALID_PARAMETER)
             self.pdu_count += 1
             self.byte_count += length
-            return await self._connection.read(length, self._limits.pdu_timeout_s)
+            return await connection.read(length, self._limits.pdu_timeout_s)
         if kind == pdu.ABORT:
             raise PeerGoneError
         if kind == pdu.RELEASE_RQ and length == 4:
-            await self._connection.read(length, self._limits.pdu_timeout_s)
+            await connection.read(length, self._limits.pdu_timeout_s)
             raise ReleasedError
         known = kind in pdu.KNOWN_TYPES
         reason = pdu.UNEXPECTED_PDU if known else pdu.UNRECOGNIZED_PDU

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway.dimse.errors import ProtocolError
 from gateway.dimse.identity import UserIdentity, read_identity
@@ -101,8 +101,7 @@ class _Parts:
     identity: UserIdentity | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Pdv:
+class Pdv(NamedTuple):
     """A presentation data value (PS3.8 section 9.3.5.1); ``data`` is valid until the next read."""
 
     context_id: int

@@ -231,7 +231,7 @@ def _attributes(header: Header) -> IndexAttributes:
     values: dict[str, Any] = {
         name: _required_uid(header, *rule) for name, rule in _REQUIRED_UIDS.items()
     }
-    values.update((name, header.text(tag)) for name, tag in _TEXTS.items())
+    values.update(header.texts(_TEXTS))
     values.update((name, header.integer(tag)) for name, tag in _INTEGERS.items())
     values.update((name, header.decimals(*rule)) for name, rule in _DECIMALS.items())
     frame_of_reference = header.uid(_FRAME_OF_REFERENCE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from pydicom.datadict import keyword_for_tag
@@ -17,6 +17,7 @@ from services.dicom.walk import PIXEL_TAGS, Element, Limits, walk
 
 _INT32: Final = 2**31
 _CHARACTER_SET: Final = 0x00080005
+_COPIED_BYTES: Final = 64 << 10
 
 
 class Header:
@@ -28,13 +29,18 @@ class Header:
         self.data, self.syntax, self.limits = data, syntax, limits
         self.pixels: Element | None = None
         self.elements: dict[int, Element] = {}
+        elements = self.elements
         for element in walk(data, syntax, limits, wanted=wanted):
-            if element.tag in PIXEL_TAGS:
+            tag = element[0]
+            if tag in PIXEL_TAGS:
                 self.pixels = element
-            elif element.tag in self.elements:
-                raise InconsistentError(keyword_for_tag(element.tag), "stands twice")
+            elif tag in elements:
+                raise InconsistentError(keyword_for_tag(tag), "stands twice")
             else:
-                self.elements[element.tag] = element
+                elements[tag] = element
+        end = next((e[2] + e[3] for e in reversed(elements.values())), 0)
+        # A slice of bytes costs a third of one of a view.
+        self._values: Buffer = bytes(data[:end]) if end <= _COPIED_BYTES else data
         self._encodings = charset.encodings_of(self.raw(_CHARACTER_SET, 256))
         self._short: Callable[[bytes], tuple[int]] = struct.Struct(
             "<H" if syntax.little_endian else ">H"
@@ -45,7 +51,7 @@ class Header:
         element = self.elements.get(tag)
         if element is None:
             return b""
-        return bytes(self.data[element.offset : element.offset + min(element.length, most)])
+        return bytes(self._values[element[2] : element[2] + min(element[3], most)])
 
     def text(self, tag: int) -> str:
         """Return a text as `charset` decodes and cleans it; "" if absent."""
@@ -55,10 +61,27 @@ class Header:
         _, _, start, length, _ = element
         # Four bytes are the most that a character takes; the text is capped after decoding.
         most = self.limits.max_text_chars
-        value = bytes(self.data[start : start + (length if length < 4 * most else 4 * most)])
+        value = bytes(self._values[start : start + (length if length < 4 * most else 4 * most)])
         if value.isascii() and b"\x1b" not in value:
             return charset.clean(value.decode("ascii"), most)
         return charset.clean(charset.decode(value, self._encodings), most)
+
+    def texts(self, tags: Mapping[str, int]) -> dict[str, str]:
+        """Return the texts of some tags by name, as `text` does; quicker for many short ones."""
+        get, values, most = self.elements.get, self._values, self.limits.max_text_chars
+        found: dict[str, str] = {}
+        for name, tag in tags.items():
+            element = get(tag)
+            if element is None:
+                found[name] = ""
+                continue
+            start, length = element[2], element[3]
+            value = bytes(values[start : start + length]) if length <= most else b"\x1b"
+            if value.isascii() and b"\x1b" not in value:
+                found[name] = value.decode("ascii").replace("\0", "").strip()
+            else:
+                found[name] = self.text(tag)
+        return found
 
     def uid(self, tag: int) -> str:
         """Return a UI without its padding, not checked; "" if absent."""
@@ -92,7 +115,7 @@ class Header:
             return None
         if element.length != 2 or element.vr not in ("US", "UN"):
             raise InconsistentError(field, "not one unsigned short")
-        return self._short(bytes(self.data[element.offset : element.offset + 2]))[0]
+        return self._short(bytes(self._values[element.offset : element.offset + 2]))[0]
 
 
 def _int32(text: str) -> int | None:

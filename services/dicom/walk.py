@@ -146,10 +146,11 @@ class _Walk:
     def run(self, offset: int) -> Iterator[Element]:
         read, wanted, harmless = self._read, self._wanted, self._harmless
         end, most, count = len(self._data), self._limits.max_item_elements, 0
+        most_header, made = self._limits.max_header_bytes, tuple.__new__
         while offset < end:
             tag, vr, value, length = read(offset, end)
             count += 1
-            if count > most or value > self._limits.max_header_bytes:
+            if count > most or value > most_header:
                 raise LimitExceededError("data set", "too many elements or too long a header")
             if tag in PIXEL_TAGS:
                 yield Element(tag, vr, value, length, 0)
@@ -157,7 +158,8 @@ class _Walk:
             if tag < _FIRST_TAG or tag >= _LAST_TAG:
                 raise MalformedError("element", "group not allowed in a data set")
             if wanted is None or tag in wanted:
-                yield Element(tag, vr, value, length, 0)
+                # What Element(...) does, in half the time.
+                yield made(Element, (tag, vr, value, length, 0))
             if length == UNDEFINED_LENGTH or (vr == "SQ" and length > harmless):
                 offset = yield from self._sequence(Element(tag, vr, value, length, 0), end)
                 continue

@@ -108,12 +108,26 @@ class StagedFile:
         with storage_errors():
             with BLOB_FLUSH_SECONDS.time():
                 os.fdatasync(self._descriptor)
-            _make_durable_folder(target.parent)
-            self._path.replace(target)
-            self._named = True
+            self._rename(target)
             fsync_folder(target.parent)
         went_in(self._size)
         return ref
+
+    def _rename(self, target: Path) -> None:
+        try:
+            self._path.replace(target)
+        except FileNotFoundError:
+            # There are 256 folders: to make sure of one each time costs more than this once.
+            _make_durable_folder(target.parent)
+            self._path.replace(target)
+        self._named = True
+
+    def _link(self, target: Path) -> None:
+        try:
+            target.hardlink_to(self._path)
+        except FileNotFoundError:
+            _make_durable_folder(target.parent)
+            target.hardlink_to(self._path)
 
     def place(self, sha256: str) -> tuple[BlobRef, bool]:
         """Give the bytes their name, and leave it to somebody else to flush them.
@@ -131,9 +145,8 @@ class StagedFile:
         ref = BlobRef(sha256, self._size, self._media_type)
         target = blob_path(self._root, sha256)
         with storage_errors():
-            _make_durable_folder(target.parent)
             try:
-                target.hardlink_to(self._path)
+                self._link(target)
             except OSError as error:
                 if error.errno not in _NO_LINK:
                     raise

@@ -135,10 +135,13 @@ def expect_calls(method: str) -> None:
     from_zero(SERVER_CALLS, (method,), _ALARMING)
 
 
+_BYTES_IN, _BLOBS_IN = BLOB_BYTES.labels("in"), BLOB_OPERATIONS.labels("in")
+
+
 def went_in(size_bytes: int) -> None:
     """Count a blob that was stored."""
-    BLOB_BYTES.labels("in").inc(size_bytes)
-    BLOB_OPERATIONS.labels("in").inc()
+    _BYTES_IN.inc(size_bytes)
+    _BLOBS_IN.inc()
 
 
 def came_out(size_bytes: int) -> None:

@@ -92,7 +92,7 @@ def test_a_file_system_without_links_gets_durable_bytes_at_once(
 
     assert durable
     assert blob_path(blobs.folder, SHA256).read_bytes() == DATA
-    assert "/incoming/" in flushed[-2]
+    assert "/incoming/" in flushed[0]
 
 
 async def test_a_blob_that_cannot_be_flushed_is_taken_away(
