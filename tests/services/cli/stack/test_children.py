@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.stack.children import MODULES, child_environ
+from services.cli.stack.children import FEWER_THREADS, MODULES, child_environ
 from services.cli.stack.layout import Layout
 from services.cli.stack.settings import DicomTlsSettings, StackSettings
 
@@ -25,6 +25,7 @@ def test_every_process_is_told_where_it_listens_and_who_it_is(name: str) -> None
     assert environ["HEIMDALLR_JWKS_FILE"] == "/run/h/jwks.json"
     assert environ["HEIMDALLR_BLOBS"] == "file:///data/blobs"
     assert environ["HEIMDALLR_LOG_LEVEL"] == "DEBUG"
+    assert environ["GRPC_EXPERIMENTS"] == FEWER_THREADS
 
 
 @pytest.mark.parametrize("name", sorted(MODULES.keys() - {"coordinator"}))
