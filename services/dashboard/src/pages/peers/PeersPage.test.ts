@@ -183,6 +183,25 @@ describe("a peer that is changed", () => {
     expect(registry.updated[1]?.credentials).toMatchObject({ password: "" });
   });
 
+  it("gets the copies of a project when it is outside, and keeps that project where nobody may choose", async () => {
+    const registry = new Registry();
+    registry.projects = [{ projectId: peerId(7), name: "lungs" }];
+    const spec = { name: "Cloud", trustZone: TrustZone.OUTSIDE, dicomweb: { url: "https://cloud.example" } };
+    registry.peers = [makePeer(1, { spec: { ...spec, deidProjectId: peerId(5) } })];
+    const user = show(registry);
+    await user.click(within(await opened(user, "Edit Cloud")).getByRole("button", { name: "Save" }));
+    await waitFor(() => expect(registry.updated).toHaveLength(1));
+    document.body.replaceChildren();
+
+    show(registry, [...ADMINISTRATOR, Permission.DEID_READ]);
+    const dialog = within(await opened(user, "Edit Cloud"));
+    await user.selectOptions(await dialog.findByLabelText("De-identification project"), "lungs");
+    await user.click(dialog.getByRole("button", { name: "Save" }));
+    await waitFor(() => expect(registry.updated).toHaveLength(2));
+
+    expect(registry.updated.map((one) => one.spec?.deidProjectId)).toEqual([peerId(5), peerId(7)]);
+  });
+
   it("is forgotten once that is confirmed", async () => {
     const registry = new Registry();
     registry.peers = [makePeer(1), makePeer(2)];

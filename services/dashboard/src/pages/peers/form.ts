@@ -26,6 +26,8 @@ export interface PeerForm {
   tls: boolean;
   dimseCa: string;
   moveDestination: boolean;
+  /** Project whose released copies a peer outside gets; empty for none. */
+  deidProject: string;
   web: boolean;
   url: string;
   webCa: string;
@@ -55,7 +57,7 @@ const NOTHING_SHOWN = { userName: "", password: "", bearerToken: "", certificate
 
 /** The form of a new peer: its zone has to be chosen. */
 export function emptyForm(): PeerForm {
-  return { name: "", zone: "", description: "", ...dimseForm(), dimse: true, ...webForm(), moveDestination: false, replace: true, ...NOTHING_SHOWN };
+  return { name: "", zone: "", description: "", ...dimseForm(), dimse: true, ...webForm(), moveDestination: false, deidProject: "", replace: true, ...NOTHING_SHOWN };
 }
 
 /** The form of a peer as it is registered. */
@@ -69,6 +71,7 @@ export function formOf(peer: Peer): PeerForm {
     ...dimseForm(spec.dimse),
     ...webForm(spec.dicomweb),
     moveDestination: spec.moveDestination,
+    deidProject: spec.deidProjectId,
     replace: !(peer.hasSecret || peer.hasCertificate),
     ...NOTHING_SHOWN,
   };
@@ -105,6 +108,7 @@ export function specOf(form: PeerForm, before?: PeerSpec): PeerSpec {
     trustZone: form.zone === "inside" ? TrustZone.INSIDE : TrustZone.OUTSIDE,
     description: form.description,
     moveDestination: form.dimse && form.moveDestination,
+    deidProjectId: form.zone === "outside" ? form.deidProject : "",
   };
   if (form.dimse) {
     values.dimse = {

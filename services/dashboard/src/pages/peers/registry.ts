@@ -4,6 +4,7 @@ import { timestampNow } from "@bufbuild/protobuf/wkt";
 import { Code, ConnectError, createRouterTransport, type Transport } from "@connectrpc/connect";
 import { GetCallerResponseSchema } from "../../gen/heimdallr/access/v1/access_service_pb";
 import type { Permission } from "../../gen/heimdallr/access/v1/permission_pb";
+import { DeidProjectService } from "../../gen/heimdallr/deid/v1/project_service_pb";
 import { DicomWebClientService } from "../../gen/heimdallr/dicomweb/v1/dicomweb_client_service_pb";
 import { DimseService } from "../../gen/heimdallr/dimse/v1/dimse_service_pb";
 import {
@@ -52,6 +53,7 @@ function message(field: number, content: readonly number[]): number[] {
 
 export class Registry {
   peers: Peer[] = [];
+  projects: readonly { projectId: string; name: string }[] = [];
   failure: ConnectError | undefined;
   answers = true;
   readonly created: CreatePeerRequest[] = [];
@@ -60,6 +62,7 @@ export class Registry {
 
   get transport(): Transport {
     return createRouterTransport(({ service }) => {
+      service(DeidProjectService, { listProjects: () => ({ projects: [...this.projects] }) });
       service(PeersService, {
         listPeers: () => ({ peers: this.peers }),
         createPeer: (request) => {
