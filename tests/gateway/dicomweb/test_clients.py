@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,11 @@ def series(client: DICOMwebClient) -> list[Dataset]:
     readable = [pydicom.dcmread(io.BytesIO(part10(instance))) for instance in instances]
     outcome = client.store_instances(readable)
     assert len(outcome.ReferencedSOPSequence) == COUNT
+    # On a busy machine the journal answers, and what it holds is found a little later.
+    deadline = time.monotonic() + 60
+    while len(client.search_for_instances(first.StudyInstanceUID)) < COUNT:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
     return instances
 
 
