@@ -36,6 +36,10 @@ _TERM: Final = re.compile(
     r"[ctls]\d{1,2}|[tn]\d[a-d]?n\d[a-d]?m\d[a-d]?|[tn][0-4][a-d]?|m[01]|[1-6][a-c]|b\d{2}f?|t[12]w?|"
     r"\d{1,2}(?:st|nd|rd|th)"
 )
+# Nobody writes so long a word; patterns cost the square of its length.
+_ENDLESS: Final = re.compile(r"\S{129,}")
+_GONE_WORD: Final = " \u00f8 "
+_BLANKS: Final = re.compile(r"[ \t]{3,}|\n{3,}")
 _LONGEST_RUN: Final = 32
 _AFTER_TITLE: Final = 3
 _NEAR: Final = re.compile(r"[ \t,'&-]{1,3}")
@@ -86,7 +90,9 @@ def normalised(text: str) -> str:
     """Return a text in one form (NFKC), without characters that nobody sees."""
     plain = unicodedata.normalize("NFKC", text).replace("\u2019", "'")
     kinds = ((one, unicodedata.category(one)) for one in plain)
-    return "".join("-" if k == "Pd" else c for c, k in kinds if c in "\n\t" or k[0] != "C")
+    seen = "".join("-" if k == "Pd" else c for c, k in kinds if c in "\n\t" or k[0] != "C")
+    shorter = _ENDLESS.sub(_GONE_WORD, seen)
+    return _BLANKS.sub(lambda found: found[0][:2], shorter)
 
 
 def cleaned(text: str, known: Known) -> Cleaned:

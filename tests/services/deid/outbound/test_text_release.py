@@ -139,3 +139,22 @@ def test_the_second_look_finds_what_the_first_left(text: str) -> None:
 
     assert what_is_left(text, patient)
     assert not what_is_left("No acute disease of the chest.", patient)
+
+
+@pytest.mark.parametrize(
+    "piece", ["a", "1 ", "1.", "x at ", "Ab ", "one ", "/a", "(", "a:", " ", "-"]
+)
+def test_a_text_that_is_made_to_cost_is_cleaned_like_any_other(piece: str) -> None:
+    patient = Known.of(["KOWALCZYK^ZDENKA"], ["7788"], [], [])
+    text = (piece * 20_000)[:19_900] + " Kowalczyk. No fracture."
+
+    left = cleaned(text, patient).text
+
+    assert "Kowalczyk" not in left
+    assert left.endswith("No fracture.")
+
+
+def test_a_word_without_end_goes() -> None:
+    found = cleaned("Cough " + "lung" * 40 + " fever.", NOBODY)
+
+    assert found.text == f"Cough  {MARK}  fever."
