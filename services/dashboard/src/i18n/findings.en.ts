@@ -31,6 +31,12 @@ export const findingsEn = {
   "DICOMDIR.do": "Reject it: what it lists is de-identified by itself.",
   "UNREADABLE": "The object cannot be read.",
   "UNREADABLE.do": "Have the sender send it again, or reject it.",
+  "TEXT_LEFT_IN_PIXELS": "Text is still read in the picture after blanking.",
+  "TEXT_LEFT_IN_PIXELS.do": "Look at the boxes. Approve when none of the text says who the patient is.",
+  "PIXELS_UNREADABLE": "The picture cannot be decoded, so it cannot be read.",
+  "PIXELS_UNREADABLE.do": "Have the sender send it again or in another transfer syntax, or reject it.",
+  "OVERLAY_IN_PIXELS": "An overlay is drawn into the bits of the pixels.",
+  "OVERLAY_IN_PIXELS.do": "Look at every frame. Most are to be rejected.",
   "other.do": "Look at the object, then decide.",
 };
 

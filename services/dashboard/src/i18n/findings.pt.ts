@@ -32,5 +32,11 @@ export const findingsPt: Readonly<Record<FindingKey, string>> = {
   "DICOMDIR.do": "Rejeite: o que ele lista é desidentificado por si.",
   "UNREADABLE": "O objeto não pode ser lido.",
   "UNREADABLE.do": "Peça ao remetente que envie de novo, ou rejeite.",
+  "TEXT_LEFT_IN_PIXELS": "Ainda se lê texto na imagem depois de apagada.",
+  "TEXT_LEFT_IN_PIXELS.do": "Olhe as caixas. Aprove quando nada do texto disser quem é o paciente.",
+  "PIXELS_UNREADABLE": "A imagem não pode ser decodificada e por isso não pode ser lida.",
+  "PIXELS_UNREADABLE.do": "Peça ao remetente que envie de novo ou em outra sintaxe de transferência, ou rejeite.",
+  "OVERLAY_IN_PIXELS": "Uma sobreposição está desenhada nos bits dos pixels.",
+  "OVERLAY_IN_PIXELS.do": "Olhe todos os quadros. A maioria deve ser rejeitada.",
   "other.do": "Olhe o objeto e decida.",
 };
