@@ -94,7 +94,8 @@ def gathered(
     for part in parts:
         if len(part) <= _LONGEST_HEADER_PART:
             small.append(part)
-            if part not in own:
+            # What we wrote is bytes; a view of an inflated object cannot be looked up.
+            if not (isinstance(part, bytes) and part in own):
                 header.append(part)
             continue
         together += [b"".join(small), part]

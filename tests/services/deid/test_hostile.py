@@ -20,7 +20,7 @@ from services.dicom.errors import DicomError, LimitExceededError, TruncatedError
 from services.dicom.part10 import file_meta
 from services.dicom.walk import Limits
 from tests.services.deid.conftest import KEY
-from tests.support.instances import CT, part10
+from tests.support.instances import CT, encoded, part10
 
 Deidentified = Callable[..., Dataset]
 RESEARCH = options_of("research", ["clean_structured_content", "clean_graphics"])
@@ -237,3 +237,17 @@ def test_a_birth_date_that_differs_within_a_patient_is_sought_each_time(ct: Data
         deidentifier.deidentify(part10(ct))
 
     assert caught.value.code == "IDENTIFIER_FOUND"
+
+
+def test_a_deflated_object_with_longer_elements_is_searched_too(ct: Dataset) -> None:
+    ct.RedPaletteColorLookupTableData = bytes(4096)
+    ct.add_new(0x00281408, "OW", bytes(2048))
+    inflated = encoded(ct)
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    data = squeeze.compress(inflated) + squeeze.flush()
+    file = file_meta(CT, "1.2.3", DeflatedExplicitVRLittleEndian) + data
+    deidentifier = Deidentifier(RESEARCH, Pseudonyms(KEY))
+
+    watched = deidentifier.deidentify(file, observer=lambda _: None)
+
+    assert watched.sha256 == deidentifier.deidentify(file).sha256
