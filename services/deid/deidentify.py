@@ -16,11 +16,11 @@ from services.deid.errors import DeidRefusedError
 from services.deid.facts import Facts, Identity, read_facts
 from services.deid.layout import Layout
 from services.deid.marks import earlier_methods, marks
-from services.deid.pixels.cleaning import CleanedPixels, Source, clean_pixels
+from services.deid.pixels.cleaned import CleanedPixels, Source
 from services.deid.pixels.engine import installed_reader
-from services.deid.pixels.frames import TextLeftError
 from services.deid.pixels.image import has_pixels
 from services.deid.pixels.judgement import Staying
+from services.deid.pixels.left import TextLeftError
 from services.deid.pixels.text import Box, TextReader
 from services.deid.profile.options import Option
 from services.deid.profile.rules import Rule
@@ -197,6 +197,9 @@ class Deidentifier:
             reader = self._reader()
             if reader is None:
                 raise DeidRefusedError("OCR_UNAVAILABLE", "PixelData", _NO_READER)
+            # Decoders take long to load and most objects need none.
+            from services.deid.pixels.cleaning import clean_pixels
+
             staying = Staying.MARKERS if always else Staying.CLINICAL
             cleaned = clean_pixels(source, reader, session.subject, staying)
         if cleaned.left:

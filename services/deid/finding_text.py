@@ -9,7 +9,7 @@ from typing import Final
 from pydicom.datadict import tag_for_keyword
 
 from services.deid.errors import DeidRefusedError
-from services.deid.pixels.frames import TextLeftError
+from services.deid.pixels.left import TextLeftError
 from services.deid.pixels.text import Box
 
 _PATH: Final = re.compile(r"[0-9a-f]{8}(\[\d{1,7}\]\.[0-9a-f]{8})*")

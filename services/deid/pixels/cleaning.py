@@ -8,7 +8,7 @@ one at a time, twice where something is blanked.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import groupby
 from typing import Final
 
@@ -16,8 +16,9 @@ import numpy as np
 
 from services.deid.encode import Encoder
 from services.deid.errors import DeidRefusedError
-from services.deid.layout import Layout, Place
+from services.deid.layout import Layout
 from services.deid.pixels.blank import background, blank
+from services.deid.pixels.cleaned import CleanedPixels, Part, Source
 from services.deid.pixels.codec import (
     LOSSLESS,
     NotEncodableError,
@@ -40,57 +41,15 @@ from services.deid.pixels.text import (
     TextReader,
 )
 from services.deid.subject import Subject
-from services.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN, TransferSyntax, transfer_syntax
+from services.dicom.uids import EXPLICIT_VR_LITTLE_ENDIAN, transfer_syntax
 from services.dicom.walk import PIXEL_DATA
 
-Part = bytes | memoryview
 _PHOTOMETRIC: Final = 0x00280004
 _PLANAR: Final = 0x00280006
 _LOSSY: Final = 0x00282110
 _OFFSETS: Final = (0x7FE00001, 0x7FE00002)
 _BITMAP: Final = "marks of one bit a pixel cannot be blanked"
 _LONGEST: Final = 0xFFFFFFFE
-
-
-@dataclass(frozen=True, slots=True)
-class CleanedPixels:
-    """What became of the pixels of an object.
-
-    Attributes:
-        syntax: Transfer syntax in which the object is written now.
-        added: Elements by tag that take the place of what stood there; none where no pixel changed.
-        boxes: What was blanked.
-        left: Where text is read still.
-        read: Whether every frame was read.
-    """
-
-    syntax: TransferSyntax
-    added: Mapping[int, Part] = field(default_factory=dict)
-    boxes: tuple[Box, ...] = ()
-    left: tuple[Box, ...] = ()
-    read: bool = False
-
-    @property
-    def proved(self) -> bool:
-        """Whether every frame was read, and in none of them text is left."""
-        return self.read and not self.left
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """The object whose pixels are cleaned.
-
-    Attributes:
-        layout: Of its data set.
-        places: Of its elements.
-        syntax: Its transfer syntax.
-        values: Texts of its header that tell the device, by tag.
-    """
-
-    layout: Layout
-    places: list[Place]
-    syntax: TransferSyntax
-    values: Mapping[int, str]
 
 
 def clean_pixels(

@@ -2,34 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from services.deid.errors import DeidRefusedError
 from services.deid.pixels.blank import background, blank
 from services.deid.pixels.judgement import Staying, objection
 from services.deid.pixels.picture import pictures_of
-from services.deid.pixels.text import OCR_IDENTIFIER, Area, Box, Frame, TextReader
+from services.deid.pixels.text import Area, Box, Frame, TextReader
 from services.deid.subject import Subject
 
-IDENTIFIER_FOUND: Final = "IDENTIFIER_FOUND"
-TEXT_LEFT: Final = "TEXT_LEFT_IN_PIXELS"
 _ROUNDS: Final = 3
-_LEFT: Final = "text is still read after it was blanked"
-
-
-class TextLeftError(DeidRefusedError):
-    """Text is left in the pixels.
-
-    Attributes:
-        boxes: Where.
-    """
-
-    def __init__(self, boxes: Sequence[Box]) -> None:
-        named = any(box.code == OCR_IDENTIFIER for box in boxes)
-        super().__init__(IDENTIFIER_FOUND if named else TEXT_LEFT, "PixelData", _LEFT)
-        self.boxes = tuple(boxes)
 
 
 @dataclass(frozen=True, slots=True)

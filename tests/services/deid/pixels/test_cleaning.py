@@ -27,7 +27,7 @@ from pydicom.uid import (
 from services.deid.approvals import Approvals
 from services.deid.deidentify import Deidentifier, Released
 from services.deid.errors import DeidRefusedError
-from services.deid.pixels.frames import TextLeftError
+from services.deid.pixels.left import TextLeftError
 from services.deid.pixels.text import Area, Picture, Text
 from services.deid.profile.options import options_of
 from services.deid.pseudonyms import Pseudonyms
