@@ -19,8 +19,7 @@ from typer.core import TyperGroup
 
 from services.cli.connection import EXIT_FAILED, JsonOption, print_json
 from services.cli.deid_report import report_html
-from services.cli.scu import dicom_files
-from services.deid.batch import RELEASED, FileOutcome, Job, deidentify_files
+from services.deid.batch import RELEASED, FileOutcome, Job, deidentify_files, files_of
 from services.deid.certificate import (
     InvalidCertificateError,
     certify,
@@ -96,7 +95,7 @@ def run(
         raise typer.BadParameter("must be new or empty", param_hint="TARGET")
     key = _project_key(key_file)
     secret = _version(key, key_version)
-    files = sorted(dicom_files([source]))
+    files = files_of(source)
     if not files:
         _console.print("No DICOM files there.", style="red")
         raise typer.Exit(EXIT_FAILED)

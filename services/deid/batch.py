@@ -17,6 +17,7 @@ from services.deid.profile.options import Option
 from services.deid.pseudonyms import Pseudonyms
 from services.deid.tally import Tally
 from services.dicom.errors import DicomError
+from services.dicom.part10 import PREAMBLE_BYTES
 
 RELEASED: Final = "released"
 _FILES_A_TASK: Final = 16
@@ -56,6 +57,18 @@ class FileOutcome:
     reason: str
     actions: Mapping[str, int] = field(default_factory=dict)
     boxes: int = 0
+
+
+def files_of(source: Path) -> list[Path]:
+    """Return a file, or whatever in a folder says that it is DICOM, broken or not, in order."""
+    if not source.is_dir():
+        return [source]
+    return [path for path in sorted(source.rglob("*")) if path.is_file() and _says_dicom(path)]
+
+
+def _says_dicom(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(PREAMBLE_BYTES + 4)[PREAMBLE_BYTES:] == b"DICM"
 
 
 def deidentify_files(files: Sequence[Path], job: Job, workers: int) -> Iterator[FileOutcome]:

@@ -148,3 +148,12 @@ def test_a_projects_key_file_gives_the_pseudonyms_of_its_versions(
     path.write_text('{"format": "another"}')
     assert deid(source, tmp_path / "x", "--key-file", path)[0] == 2
     assert deid("verify", tmp_path / "new", "--key-file", path)[0] == 2
+
+
+def test_a_broken_file_is_named_and_not_passed_over(source: Path, tmp_path: Path) -> None:
+    (source / "broken").write_bytes(bytes(128) + b"DICM" + b"\2\0\1")
+
+    code, report = deid(source, tmp_path / "out", "--key-file", tmp_path / "key")
+
+    assert code == 1
+    assert [one["code"] for one in report["refused"]] == ["INVALID_DICOM"]
