@@ -196,6 +196,16 @@ def test_text_that_is_read_still_holds_the_object() -> None:
     assert [box.area for box in caught.value.boxes] == [WRITING]
 
 
+def test_a_blanked_rectangle_is_not_taken_for_text() -> None:
+    class Doubtful(Reader):
+        def read(self, picture: Picture) -> list[Text]:
+            return super().read(picture) or [Text(WRITING, "", 0.0)]
+
+    released = cleaned(capture(), Doubtful())
+
+    assert [box.area for box in released.boxes] == [WRITING]
+
+
 def test_what_a_person_lets_through_is_blanked_all_the_same_and_not_said_to_be_clean() -> None:
     reader = Reader("QUILLBACK", stubborn=True)
     deidentifier = Deidentifier(options_of("basic"), Pseudonyms(KEY), reader=lambda: reader)
