@@ -75,6 +75,7 @@ bench: setup ## measure against the peers and write docs/benchmarks.md
 
 deid-score: setup ## score de-identification on a synthetic corpus, beside other tools
 	python -m scripts.deid_score $(ARGS)
+	python -m scripts.score_pixels --frames 50 # all 500 are scored by `make soak`
 
 check: check-format check-types check-imports check-contracts check-generated check-licenses check-docs check-web ## everything that can be said without running it
 
