@@ -13,6 +13,7 @@ from heimdallr.deid.v1 import deidentification_service_pb2 as pb
 from services.deid.destination import MEDIA_TYPE
 from services.runtime.blob_ref import BlobRef
 from services.runtime.errors import InvalidFieldError, LimitExceededError
+from services.runtime.local_files import storage_errors
 
 MAX_CHUNK_BYTES: Final = 1 << 20
 MAX_NAME_CHARS: Final = 256
@@ -64,6 +65,7 @@ async def objects_of(
     Raises:
         InvalidFieldError: The stream breaks a rule of its contract.
         LimitExceededError: An object is too large, or there are too many.
+        StorageFullError: No room for one.
     """
     number = 0
     async for request in requests:
@@ -113,4 +115,5 @@ async def _chunk(requests: AsyncIterator[pb.DeidentifyInstancesRequest]) -> byte
 
 def _take(file: BinaryIO, digest: hashlib._Hash, chunk: bytes) -> None:
     digest.update(chunk)
-    file.write(chunk)
+    with storage_errors():
+        file.write(chunk)

@@ -26,7 +26,11 @@ from services.deid.series_run import SeriesRun, sources_from_proto
 from services.deid.settings import DeidSettings
 from services.runtime.blob_messages import blob_from_proto
 from services.runtime.blobs import BlobStore
-from services.runtime.errors import DeidKeyUnavailableError, InvalidFieldError
+from services.runtime.errors import (
+    DeidKeyUnavailableError,
+    InvalidFieldError,
+    LimitExceededError,
+)
 from services.runtime.workspaces import Workspaces
 
 MAX_KEY_VERSIONS: Final = 10_000
@@ -52,6 +56,8 @@ class DeidentificationService(pb_grpc.DeidentificationServiceServicer):
         self._keys = keys
         self._settings = settings
         self._places = asyncio.Semaphore(settings.at_once)
+        # A stream lasts as long as its caller likes: series never wait for one.
+        self._stream_places = asyncio.Semaphore(settings.at_once)
         self._processes = Processes(settings.limits, settings.work_folder)
 
     async def DescribeTools(
@@ -79,8 +85,11 @@ class DeidentificationService(pb_grpc.DeidentificationServiceServicer):
         self, request_iterator: AsyncIterator[pb.DeidentifyInstancesRequest], context: StreamContext
     ) -> AsyncIterator[pb.DeidentifyInstancesResponse]:
         """See ``deidentification_service.proto``."""
+        if self._stream_places.locked():
+            raise LimitExceededError("streams")
         stream = InstanceStream(self._workspaces, self._processes, self._settings)
-        async with self._places, aclosing(stream.answers(request_iterator, self._begun)) as answers:
+        answers = stream.answers(request_iterator, self._begun)
+        async with self._stream_places, aclosing(answers):
             async for answer in answers:
                 yield answer
 

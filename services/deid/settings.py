@@ -22,7 +22,7 @@ class DeidSettings(BaseSettings):
     Attributes:
         keys_folder: Folder of the projects' keys; whoever reads it can link.
         work_folder: Local folder for files that live as long as one call.
-        at_once: Series that are de-identified at the same time, and streams.
+        at_once: Series that are de-identified at the same time; as many streams besides.
         processes: Objects that are treated at the same time, each in a process.
         seconds: Longest time one object may take.
         memory_bytes: Most address space of such a process; an object is mapped, not read.

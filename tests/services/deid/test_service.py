@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable
 from io import BytesIO
+from pathlib import Path
 
 import pydicom
 import pytest
@@ -18,6 +19,7 @@ from heimdallr.deid.v1 import profile_pb2
 from services.deid.certificate import public_key_text, signing_key, verified
 from services.deid.key_files import read_key
 from services.runtime.client import ServiceCallError, typed_errors
+from services.runtime.local_blobs import LocalBlobs
 from tests.support.deid_service import PROJECT, RESEARCH, DeidService, running_deid
 from tests.support.instances import part10
 
@@ -247,6 +249,21 @@ async def test_a_blob_that_is_absent_or_damaged_ends_the_call(
 
     assert missing.value.reason == "ERROR_REASON_BLOB_NOT_FOUND"
     assert corrupt.value.reason == "ERROR_REASON_BLOB_CORRUPT"
+
+
+async def test_a_full_disk_ends_the_call_and_leaves_nothing(
+    deid: DeidService, ct: Dataset, tmp_path: Path
+) -> None:
+    sources = await deid.stored(part10(ct))
+    full = LocalBlobs(deid.blob_folder, free_bytes=1 << 60)
+    before = sorted(deid.blob_folder.rglob("*"))
+
+    async with running_deid(tmp_path, full, processes=1) as other:
+        with pytest.raises(ServiceCallError) as caught, typed_errors():
+            await other.series(sources)
+
+    assert caught.value.reason == "ERROR_REASON_STORAGE_FULL"
+    assert sorted(deid.blob_folder.rglob("*")) == before
 
 
 @pytest.mark.parametrize(

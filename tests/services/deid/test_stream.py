@@ -148,6 +148,30 @@ async def test_a_caller_that_does_not_read_is_not_read_from(deid: DeidService, c
     assert written < 40
 
 
+async def test_more_streams_than_there_are_places_are_refused_and_series_go_on(
+    deid: DeidService, ct: Dataset
+) -> None:
+    calls = [deid.stub.DeidentifyInstances() for _ in range(4)]
+    for call in calls:
+        await call.write(BEGIN)
+        for message in messages("one", part10(ct)):
+            await call.write(message)
+        await call.read()
+
+    with pytest.raises(ServiceCallError) as caught:
+        await answered(deid)
+    instances, _ = await deid.series(await deid.stored(part10(ct)))
+    for call in calls:
+        call.cancel()
+    await eventually(lambda: not deid.left())
+    again = await answered(deid, BEGIN)
+
+    assert caught.value.reason == "ERROR_REASON_LIMIT_EXCEEDED"
+    assert caught.value.metadata == {"limit": "streams"}
+    assert instances[0].HasField("released")
+    assert again.certificate
+
+
 @pytest.mark.parametrize(
     ("requests", "reason", "named"),
     [
