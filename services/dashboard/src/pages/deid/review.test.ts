@@ -162,6 +162,18 @@ describe("a series under review", () => {
 });
 
 describe("an object that was approved", () => {
+  it("stays in view when nothing else waits", async () => {
+    const user = show(deskOf(makeObject(1), makeObject(2)));
+    for (const object of ["Object 1", "Object 2"]) {
+      await waitFor(() => expect(chosen()).toContain(object));
+      await user.click(await screen.findByRole("button", { name: /^Approve/ }));
+      await user.type(screen.getByLabelText("Reason"), "clean{Tab}{Tab}{Enter}");
+      await waitFor(() => expect(screen.queryByRole("dialog")).toBeNull());
+    }
+
+    await waitFor(() => expect(chosen()).toContain("Object 2 Approved"));
+  });
+
   it("is followed until it is made again, and is not offered a second time", async () => {
     const desk = deskOf(makeObject(1, { decidedBy: "ana", decisionReason: "clean" }));
     show(desk);
