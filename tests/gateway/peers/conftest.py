@@ -93,4 +93,4 @@ async def collected(results: AsyncIterator[Any]) -> list[Any]:
 def web_client(bounds: ExchangeSettings, door: FileDoor) -> DicomWebClient:
     nothing: Any = None
     limits = bounds.model_copy(update={"max_answer_bytes": 1 << 16, "message_timeout_s": 1.0})
-    return DicomWebClient(limits, nothing, nothing, door, Turns(2))
+    return DicomWebClient(limits, nothing, nothing, door, Turns(2), nothing)

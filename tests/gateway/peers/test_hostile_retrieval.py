@@ -15,6 +15,7 @@ from gateway.dicomweb_client.session import web_session
 from gateway.dicomweb_client.store import store
 from gateway.peers.errors import PeerRefusedError
 from gateway.peers.outcome import StoreOutcome
+from gateway.peers.peer import Recipient
 from gateway.peers.settings import ExchangeSettings
 from gateway.query_retrieve.stored import StoredInstance
 from services.runtime.blob_ref import BlobRef
@@ -87,7 +88,7 @@ async def sent(
 ) -> list[tuple[str, StoreOutcome, int]]:
     shelf: Any = Shelf()
     async with web_session(web_peer(url), bounds) as session:
-        outcomes = await collected(store(session, stored(*uids), shelf))
+        outcomes = await collected(store(session, Recipient(session.peer), stored(*uids), shelf))
     return [(item.sop_instance_uid, item.outcome, item.status) for item in outcomes]
 
 

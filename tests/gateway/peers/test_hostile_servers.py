@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,9 +79,7 @@ async def test_a_redirect_within_the_server_is_followed_a_few_times(
 )
 async def test_what_is_no_dicom_json_is_refused(web_client: DicomWebClient, body: bytes) -> None:
     limits = web_client.settings.model_copy(update={"max_answer_bytes": 1 << 20})
-    patient = DicomWebClient(
-        limits, web_client.archive, web_client.stored, web_client.door, web_client.turns
-    )
+    patient = replace(web_client, settings=limits)
     async with serving(answer(body)) as url:
         with pytest.raises(PeerRefusedError):
             await collected(patient.search(web_peer(url), STUDIES))
