@@ -92,19 +92,10 @@ class Gateway:
             max_count=settings.quarantine_count,
         )
         self._journal = journal
-        self._spool = spool = Spool(blobs) if settings.content == "chunks" else None
+        self._spool = Spool(blobs) if settings.content == "chunks" else None
         self._channel = open_channel(settings.intake_address, token_source)
         self._mesh = open_channel(mesh or settings.intake_address, token_source)
-        stub = IntakeServiceStub(self._channel)
-        self.intake = Intake(
-            self._channel,
-            lambda: IntakeStream(stub, blobs, settings.answer_timeout_s),
-            journal,
-            Replay(journal, quarantine, blobs, spool),
-            spool,
-            # Over a Unix socket the coordinator shares our page cache, and can flush what we wrote.
-            blobs.flush if spool is None and settings.intake_address.startswith("unix:") else None,
-        )
+        self.intake = self._way_in(blobs, quarantine)
         self.gather = gateway_gather(journal, self.intake)
         self._confirmation = StagedConfirmation(journal, inventory_of(blobs), settings.holder)
         staging = Staging(blobs, self._executor, quarantine)
@@ -162,6 +153,20 @@ class Gateway:
             await self._mesh.close()
             self._executor.shutdown(wait=False)
             self._journal_executor.shutdown(wait=False)
+
+    def _way_in(self, blobs: LocalBlobs, quarantine: Quarantine) -> Intake:
+        settings, spool = self._settings, self._spool
+        stub = IntakeServiceStub(self._channel)
+        # Over a Unix socket the coordinator shares our page cache, and can flush what we wrote.
+        flushed_there = spool is None and settings.intake_address.startswith("unix:")
+        return Intake(
+            self._channel,
+            lambda: IntakeStream(stub, blobs, settings.answer_timeout_s),
+            self._journal,
+            Replay(self._journal, quarantine, blobs, spool),
+            spool,
+            blobs.flush if flushed_there else None,
+        )
 
     def _services(self, storage: StorageService, blobs: LocalBlobs) -> Services:
         settings = self._settings
