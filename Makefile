@@ -54,7 +54,7 @@ up: setup ## start everything and stay (ARGS are those of `heimdallr up`)
 
 test: setup ## every test; with CI=true a skipped one fails the run (ARGS=... for some, as pytest's)
 ifeq ($(ARGS),)
-	$(MAKE) --jobs=2 --output-sync=line test-systems test-parts
+	$(MAKE) --jobs=2 --output-sync=$(if $(CI),target,none) test-systems test-parts
 else
 	pytest $(ARGS)
 endif
