@@ -35,8 +35,11 @@ def parts(answer: aiohttp.ClientResponse, body: bytes) -> list[tuple[str, bytes]
 
 
 async def sent(dicomweb: Dicomweb, name: str) -> tuple[str, pydicom.Dataset]:
-    file = file_of(name)
-    status, outcome = await dicomweb.store(file)
+    instance = pydicom.dcmread(BytesIO(file_of(name)))
+    # Some of them were made anonymous without their file meta information, which is refused.
+    instance.file_meta.MediaStorageSOPInstanceUID = instance.SOPInstanceUID
+    file = BytesIO()
+    instance.save_as(file)
+    status, outcome = await dicomweb.store(file.getvalue())
     assert status == 200, outcome
-    instance = pydicom.dcmread(BytesIO(file))
     return path_of(instance), instance

@@ -22,11 +22,14 @@ from tests.support.interceptor_calls import eventually
 
 
 def _workers() -> list[psutil.Process]:
-    return [
-        child
-        for child in psutil.Process().children(recursive=True)
-        if any("services.deid.worker" in part for part in child.cmdline())
-    ]
+    return [child for child in psutil.Process().children(recursive=True) if _is_worker(child)]
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return any("services.deid.worker" in part for part in process.cmdline())
+    except psutil.NoSuchProcess:  # it ended just now
+        return False
 
 
 @pytest.fixture
