@@ -258,8 +258,7 @@ def write_blob(root: Path, chunks: Iterable[bytes | memoryview], media_type: str
 
 
 def _make_durable_folder(folder: Path) -> None:
-    try:
+    # Somebody else may have made it a moment ago, and not flushed it yet.
+    with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
-    except FileExistsError:
-        return
     fsync_folder(folder.parent)
