@@ -80,7 +80,7 @@ async def test_a_request_made_before_the_study_is_complete_is_done_after(desk: D
     stage_ids = await desk.start(project_id, study_id)
     (before,) = await desk.released(project_id, study_id)
     async with desk.workshop.working():
-        await desk.workshop.completeness.judge()
+        await desk.workshop.call_complete()
         await settled(desk, study_id)
     (after, *_) = await desk.released(project_id, study_id)
 
@@ -100,7 +100,7 @@ async def test_what_is_done_is_not_done_again_and_late_instances_are(desk: Desk)
         await desk.workshop.receive(
             arrival(number=2, data=b"2"), arrival(modality="MR", data=b"mr")
         )
-        await desk.workshop.completeness.judge()
+        await desk.workshop.call_complete()
         workflow = await desk.workshop.until(
             study_id,
             lambda w: (
@@ -313,7 +313,7 @@ async def test_no_report_speaks_of_it(desk: Desk) -> None:
     async with desk.workshop.working():
         study_id = await desk.workshop.receive(arrival())
         await desk.start(project_id, study_id)
-        await desk.workshop.completeness.judge()
+        await desk.workshop.call_complete()
         await settled(desk, study_id)
         await desk.workshop.settled(study_id)
     results = await desk.workshop.views.results(study_id)

@@ -152,7 +152,7 @@ async def test_an_analysis_asked_for_early_runs_once_the_study_is_planned(
         study_id, [series["SR"]], "other_model", "1", Priority.HIGH
     )
     async with workshop.working():
-        await workshop.completeness.judge()
+        await workshop.call_complete()
         workflow = await workshop.settled(study_id)
 
     assert early == []

@@ -73,7 +73,7 @@ async def test_a_watcher_sees_the_study_until_it_is_ready(
         seen: list[int] = []
         async for message in stub.WatchStudyWorkflow(request):
             if not seen:
-                await workshop.completeness.judge()
+                await workshop.call_complete()
             seen.append(message.workflow.state)
 
     assert seen[0] == archive_pb.STUDY_STATE_RECEIVING
